@@ -1,0 +1,1 @@
+"""Telling a clinic's own systems what happened: endpoints, deliveries and attempts."""
