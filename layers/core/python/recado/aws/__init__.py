@@ -1,0 +1,1 @@
+"""How the rooms reach AWS: settings, clients, the base of all DynamoDB items, logging, sealing and cursors."""

@@ -1,0 +1,63 @@
+"""One client per AWS service and process, made on first use, with bounded waiting.
+
+A client left at botocore's defaults waits 60 seconds per try: longer than any of our callers can.
+"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from recado.aws.settings import region
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+ATTEMPTS = 4
+_CONNECTIONS = 50
+_LONG_POLL_READ_SECONDS = 30
+
+
+@lru_cache(maxsize=1)
+def sqs() -> "SQSClient":
+    """Return the SQS client for sending and deleting, and for receiving with a wait below 10 seconds."""
+    return boto3.client("sqs", region_name=region(), config=_config(READ_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def long_polling_sqs() -> "SQSClient":
+    """Return the SQS client for receiving with SQS's full 20 seconds of wait, which outlast the usual time-out."""
+    return boto3.client("sqs", region_name=region(), config=_config(_LONG_POLL_READ_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def s3() -> "S3Client":
+    """Return the S3 client."""
+    return boto3.client("s3", region_name=region(), config=_config(READ_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def events() -> "EventBridgeClient":
+    """Return the EventBridge client."""
+    return boto3.client("events", region_name=region(), config=_config(READ_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def kms() -> "KMSClient":
+    """Return the KMS client."""
+    return boto3.client("kms", region_name=region(), config=_config(READ_SECONDS))
+
+
+def _config(read_seconds: int) -> Config:
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        max_pool_connections=_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )

@@ -1,0 +1,62 @@
+"""The connections of all DynamoDB models: one botocore client per process, not one per model.
+
+PynamoDB makes a client for every model class, which costs a cold start tens of milliseconds each.
+"""
+
+from functools import lru_cache
+
+from pynamodb.connection import Connection
+from pynamodb.connection.base import MetaTable
+from pynamodb.connection.table import TableConnection
+
+from recado.aws.clients import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
+from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES, key_schema
+from recado.aws.settings import region, table_names
+
+_CONNECTIONS = 50
+_IMPATIENT_SECONDS = 2
+
+
+@lru_cache(maxsize=2)
+def connection(*, impatient: bool = False) -> Connection:
+    """Return the process's connection to DynamoDB.
+
+    Args:
+        impatient: for callers to whom a late answer is worth nothing (leases): short time-outs and one try.
+    """
+    return Connection(
+        region=region(),
+        connect_timeout_seconds=_IMPATIENT_SECONDS if impatient else CONNECT_SECONDS,
+        read_timeout_seconds=_IMPATIENT_SECONDS if impatient else READ_SECONDS,
+        max_retry_attempts=0 if impatient else ATTEMPTS - 1,
+        max_pool_connections=_CONNECTIONS,
+    )
+
+
+@lru_cache(maxsize=2 * len(TABLES))
+def table_connection(table: str, *, impatient: bool = False) -> TableConnection:
+    """Return the connection to one table of ``recado.aws.schema``, under its deployed name."""
+    name = table_names().name_of(table)
+    shared = connection(impatient=impatient)
+    bound = TableConnection(name)
+    bound.connection = shared
+    shared.add_meta_table(
+        MetaTable(
+            {
+                "TableName": name,
+                "KeySchema": key_schema(HASH_KEY, RANGE_KEY),
+                "AttributeDefinitions": [
+                    {"AttributeName": key, "AttributeType": "S"} for key in sorted(_keys_of(table))
+                ],
+                "GlobalSecondaryIndexes": [
+                    {"IndexName": index.name, "KeySchema": key_schema(index.hash_key, index.range_key)}
+                    for index in TABLES[table].indexes
+                ],
+            }
+        )
+    )
+    return bound
+
+
+def _keys_of(table: str) -> set[str]:
+    return {HASH_KEY, RANGE_KEY} | {key for index in TABLES[table].indexes for key in (index.hash_key, index.range_key)}

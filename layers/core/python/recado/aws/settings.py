@@ -1,0 +1,131 @@
+"""What a process is told by its environment: one small class per resource, composed by each function and the runner.
+
+Every setting is the environment variable ``RECADO_<NAME>``; the region is AWS's own ``AWS_REGION``. The cached
+functions below read only the part they name, so that a process need not be told of resources it never touches.
+"""
+
+from functools import lru_cache
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="RECADO_", extra="ignore", frozen=True)
+
+
+class StageSettings(_Settings):
+    """Which installation this is, such as ``local`` or ``production``; part of every API key."""
+
+    stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,20}$")
+
+
+class RegionSettings(BaseSettings):
+    """The AWS region; named explicitly because botocore itself reads only ``AWS_DEFAULT_REGION``."""
+
+    region: str | None = Field(default=None, validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))
+
+
+class TableSettings(_Settings):
+    """The names of the six DynamoDB tables."""
+
+    core_table: str
+    messages_table: str
+    analytics_table: str
+    audit_table: str
+    runtime_table: str
+    keys_table: str
+
+    def name_of(self, table: str) -> str:
+        """Return the deployed name of a table of ``recado.aws.schema``, such as ``core``."""
+        name: str = getattr(self, f"{table}_table")
+        return name
+
+
+class ShardSettings(_Settings):
+    """The declared shards, each with the address of its command queue."""
+
+    shard_queues: dict[str, str]
+
+
+class EventBusSettings(_Settings):
+    """The EventBridge bus that facts leave on."""
+
+    event_bus: str
+
+
+class IngestSettings(_Settings):
+    """The queue on which runners hand over what they saw."""
+
+    ingest_queue_url: str
+
+
+class DeliverySettings(_Settings):
+    """The queue of webhook deliveries that are due."""
+
+    deliveries_queue_url: str
+
+
+class WebhookSettings(_Settings):
+    """How webhooks are tried.
+
+    ``webhook_retry_gaps`` are seconds between tries; ``webhook_allowed_networks`` are CIDRs that webhooks may
+    reach although they are not public (none, unless somebody says so).
+    """
+
+    webhook_retry_gaps: tuple[float, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    webhook_allowed_networks: tuple[str, ...] = ()
+
+
+class VaultSettings(_Settings):
+    """The bucket of session credentials."""
+
+    vault_bucket: str
+
+
+class BackupSettings(_Settings):
+    """The bucket of backups."""
+
+    backup_bucket: str
+
+
+class SealingSettings(_Settings):
+    """The KMS key under which secrets are sealed."""
+
+    kms_key_id: str
+
+
+class PublicSettings(_Settings):
+    """The address under which callers reach the API."""
+
+    public_url: str
+
+
+@lru_cache(maxsize=1)
+def table_names() -> TableSettings:
+    """Return the table names, read from the environment on first use."""
+    return TableSettings()
+
+
+@lru_cache(maxsize=1)
+def shard_queues() -> dict[str, str]:
+    """Return the declared shards and their queues' addresses, read from the environment on first use."""
+    return ShardSettings().shard_queues
+
+
+@lru_cache(maxsize=1)
+def stage() -> str:
+    """Return the name of this installation."""
+    return StageSettings().stage
+
+
+@lru_cache(maxsize=1)
+def sealing_key() -> str:
+    """Return the id of the KMS key under which secrets are sealed."""
+    return SealingSettings().kms_key_id
+
+
+@lru_cache(maxsize=1)
+def region() -> str | None:
+    """Return the AWS region, or None to leave it to botocore's own search."""
+    return RegionSettings().region
