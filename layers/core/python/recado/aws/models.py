@@ -11,11 +11,12 @@ from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
 from recado.aws.connections import table_connection
 from recado.aws.failures import is_passing
-from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES
+from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES, Index
 from recado.aws.settings import table_names
 from recado.kernel.errors import InvalidCursorError, ServiceUnavailableError
 
@@ -46,7 +47,7 @@ class _LazyMeta(type):
 
 
 class ClinicItem(Model):
-    """An item of one of our tables; subclasses say which with ``table = "core"``.
+    """An item of one of our tables; subclasses say which with ``table = "core"`` and get that table's indexes.
 
     Writes raise ConditionFailedError when their condition does not hold. Reads and writes raise
     ServiceUnavailableError when DynamoDB throttles or does not answer, and nothing of PynamoDB otherwise than
@@ -63,6 +64,8 @@ class ClinicItem(Model):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
+        for declared in TABLES[cls.table].indexes:
+            setattr(cls, declared.name, _index(declared))
         cls.Meta = _LazyMeta("Meta", (), {"table": cls.table})  # type: ignore[assignment]
 
     @classmethod
@@ -146,10 +149,10 @@ class ClinicItem(Model):
         with _translated():
             self.save(condition)
 
-    def change(self, actions: list[Action], condition: Condition | None = None) -> None:
+    def change(self, actions: Sequence[Action], condition: Condition | None = None) -> None:
         """Write some attributes, after which this object holds the whole item as stored."""
         with _translated():
-            self.update(actions, condition)
+            self.update(list(actions), condition)
 
     def remove(self, condition: Condition | None = None) -> None:
         """Delete the item."""
@@ -189,6 +192,17 @@ def _translated() -> Iterator[None]:
         if is_passing(error.cause):
             raise ServiceUnavailableError("The store does not answer.") from error
         raise
+
+
+def _index(declared: Index) -> GlobalSecondaryIndex[Any]:
+    """Return PynamoDB's view of a declared index, so that its keys are written down once."""
+    keys = {
+        declared.hash_key: UnicodeAttribute(hash_key=True),
+        declared.range_key: UnicodeAttribute(range_key=True),
+        "Meta": type("Meta", (), {"index_name": declared.name, "projection": AllProjection()}),
+    }
+    made: GlobalSecondaryIndex[Any] = type(declared.name, (GlobalSecondaryIndex,), keys)()
+    return made
 
 
 def _key_names(table: str, index: str | None) -> tuple[str, ...]:

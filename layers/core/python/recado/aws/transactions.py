@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -64,13 +64,13 @@ class Transaction:
     def update(
         self,
         item: ClinicItem,
-        actions: list[Action],
+        actions: Sequence[Action],
         condition: Condition | None = None,
         *,
         otherwise: Exception | None = None,
     ) -> Self:
         """Write some attributes of an item; only its keys need be set."""
-        self._updates.add(lambda write: write.update(item, actions, condition), otherwise)
+        self._updates.add(lambda write: write.update(item, list(actions), condition), otherwise)
         return self
 
     def commit(self) -> None:

@@ -1,0 +1,1 @@
+"""Clinics (the tenants) and the API keys that act for them."""
