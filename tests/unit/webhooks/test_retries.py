@@ -5,12 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recado.webhooks.retries import (
-    DEFAULT_GAPS_SECONDS,
-    LONGEST_RETRY_AFTER,
-    delay_before,
-    parse_retry_after,
-)
+from recado.aws.settings import WebhookSettings
+from recado.webhooks.retries import LONGEST_RETRY_AFTER, delay_before, parse_retry_after
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 
@@ -20,7 +16,8 @@ def middle(low: float, high: float) -> float:
 
 
 def test_the_documented_gaps_are_kept() -> None:
-    waits = [delay_before(number, DEFAULT_GAPS_SECONDS, draw=middle) for number in range(1, 11)]
+    gaps = WebhookSettings().webhook_retry_gaps
+    waits = [delay_before(number, gaps, draw=middle) for number in range(1, 11)]
     minutes, hours = timedelta(minutes=1), timedelta(hours=1)
     assert waits == [
         timedelta(0),
@@ -34,7 +31,7 @@ def test_the_documented_gaps_are_kept() -> None:
         20 * hours,
         24 * hours,
     ]
-    assert delay_before(11, DEFAULT_GAPS_SECONDS) is None
+    assert delay_before(11, gaps) is None
 
 
 @given(st.integers(1, 12), st.lists(st.floats(0, 90_000), max_size=12))

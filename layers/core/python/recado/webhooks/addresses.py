@@ -34,7 +34,7 @@ _IPV6_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001
 class Resolver(Protocol):
     """Turns a host into addresses."""
 
-    def __call__(self, host: str, port: int) -> Sequence[str]:
+    def __call__(self, host: str, port: int, /) -> Sequence[str]:
         """Return the addresses of the host, in the order of preference.
 
         Raises:

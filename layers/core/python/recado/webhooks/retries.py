@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-# The schedule that Standard Webhooks recommends, stretched to a little over three days.
-DEFAULT_GAPS_SECONDS = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 JITTER = 0.2
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
 from recado.kernel.errors import InvalidWebhookUrlError
 from recado.webhooks.addresses import AddressGuard, Target
@@ -104,6 +104,9 @@ class Poster:
                     response = connection.getresponse()
                 except (OSError, HTTPError, http.client.HTTPException) as error:
                     raise _FailedError(_code_of(error, timed_out=ended.is_set())) from error
+                if ended.is_set():
+                    # Headers that were cut off in the middle read like headers that ended there.
+                    raise _FailedError("timeout")
                 with contextlib.suppress(OSError, HTTPError, http.client.HTTPException, ValueError):
                     response.read(LARGEST_ANSWER)
                 return response.status, response.headers.get("retry-after")
@@ -122,7 +125,7 @@ class Poster:
                 connection.connect()
             except (OSError, HTTPError) as error:
                 connection.close()
-                failure = _FailedError(_code_of(error, timed_out=False, connecting=True))
+                failure = _FailedError(_code_of(error, connecting=True))
             else:
                 return connection
         raise failure
@@ -135,7 +138,8 @@ class Poster:
             target.port,
             timeout=timeout,
             server_hostname=target.host,
-            assert_hostname=target.host,
+            # The context itself matches the certificate with server_hostname; urllib3's assert_hostname would switch
+            # that off in the shared context and match on its own.
             ssl_context=self._tls,
         )
 
@@ -163,15 +167,15 @@ def _ended_at(deadline: float, connection: HTTPConnection) -> Iterator[threading
         timer.cancel()
 
 
-def _code_of(error: Exception, *, timed_out: bool, connecting: bool = False) -> str:
-    if timed_out or (isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError) and not connecting):
+def _code_of(error: Exception, *, timed_out: bool = False, connecting: bool = False) -> str:
+    if timed_out:
         return "timeout"
     if isinstance(error, SSLError | ssl.SSLError):
         return "tls_failed"
-    if isinstance(error, ConnectTimeoutError | TimeoutError):
-        return "connect_timeout"
-    if isinstance(error, NewConnectionError) or connecting:
-        return "connect_failed"
-    if isinstance(error, http.client.HTTPException | HTTPError) and not isinstance(error, OSError):
-        return "bad_answer"
-    return "connection_lost"
+    if connecting:
+        # urllib3's NewConnectionError (refused, unreachable) is, for old times' sake, a ConnectTimeoutError too.
+        late = isinstance(error, ConnectTimeoutError | TimeoutError) and not isinstance(error, NewConnectionError)
+        return "connect_timeout" if late else "connect_failed"
+    if isinstance(error, TimeoutError | PoolTimeoutError):
+        return "timeout"
+    return "connection_lost" if isinstance(error, OSError) else "bad_answer"
