@@ -1,0 +1,110 @@
+"""What is uploaded: each function's own folder, the shared domain package and the third-party packages."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from infra.config import LayerPlatform
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+
+
+class MissingAssetError(Exception):
+    """A folder that should be uploaded has not been built or written."""
+
+
+class Assets(Protocol):
+    """Where the folders to upload come from."""
+
+    def function(self, name: str) -> Path:
+        """Return the folder that is the code of ``functions/<name>``."""
+        ...
+
+    def core_layer(self) -> Path:
+        """Return the folder of the domain package's layer."""
+        ...
+
+    def dependencies_layer(self, platform: LayerPlatform) -> Path:
+        """Return the folder of the third-party layer for a platform."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StagedAssets:
+    """The real ones, staged from the checkout.
+
+    Attributes:
+        sources: the checkout.
+        build: where the third-party layers have been built.
+        staging: where folders are put together; nobody else may use it at the same time.
+    """
+
+    sources: Path = REPOSITORY
+    build: Path = REPOSITORY / "build"
+    staging: Path = REPOSITORY / "build" / "staged"
+
+    def function(self, name: str) -> Path:
+        """Stage ``functions/<name>`` at that very path, so that handlers are named and import as in the checkout.
+
+        Raises:
+            MissingAssetError: there is no such function.
+        """
+        source = self.sources / "functions" / name
+        if not (source / "handler.py").is_file():
+            raise MissingAssetError(f"functions/{name}/handler.py does not exist")
+        staged = self.staging / "functions" / name
+        shutil.rmtree(staged, ignore_errors=True)
+        shutil.copytree(source, staged / "functions" / name, ignore=_LEFT_OUT)
+        return staged
+
+    def core_layer(self) -> Path:
+        """Stage the domain package: a layer is a folder with ``python/`` in it, which ``layers/core`` is.
+
+        Raises:
+            MissingAssetError: the domain package is not there.
+        """
+        staged = self.staging / "layers" / "core"
+        source = self.sources / "layers" / "core"
+        if not source.is_dir():
+            raise MissingAssetError("layers/core does not exist")
+        shutil.rmtree(staged, ignore_errors=True)
+        shutil.copytree(source, staged, ignore=_LEFT_OUT)
+        return staged
+
+    def dependencies_layer(self, platform: LayerPlatform) -> Path:
+        """Return the folder of the third-party layer.
+
+        Raises:
+            MissingAssetError: it has not been built for that platform.
+        """
+        built = self.build / "layers" / f"deps-{platform}"
+        if not (built / "python").is_dir():
+            raise MissingAssetError(f"{built} has not been built; run: make layers")
+        return built
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceholderAssets:
+    """Folders with nothing in them: for templates whose code is put in when they are deployed, and for their tests."""
+
+    folder: Path
+
+    def function(self, name: str) -> Path:
+        """Return an empty folder, whatever the function."""
+        return self._own(name)
+
+    def core_layer(self) -> Path:
+        """Return an empty folder."""
+        return self._own("core")
+
+    def dependencies_layer(self, platform: LayerPlatform) -> Path:
+        """Return an empty folder, whatever the platform."""
+        return self._own(platform)
+
+    def _own(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "placeholder").write_text(name, encoding="utf-8")
+        return folder

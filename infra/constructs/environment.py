@@ -1,0 +1,48 @@
+"""The environment variables that settings read: one place for their names on this side."""
+
+from collections.abc import Sequence
+
+from infra.config import Stage
+from infra.stacks.data import DataStack
+from infra.stacks.messaging import MessagingStack
+
+
+class Environment:
+    """Writes the variables for a function, each group only where it is used."""
+
+    def __init__(self, stage: Stage, data: DataStack, messaging: MessagingStack) -> None:
+        self._stage = stage
+        self._data = data
+        self._messaging = messaging
+
+    def tables(self) -> dict[str, str]:
+        """The names of all tables."""
+        return {f"RECADO_{name.upper()}_TABLE": table.table_name for name, table in self._data.tables.items()}
+
+    def bus(self) -> dict[str, str]:
+        """The event bus."""
+        return {"RECADO_EVENT_BUS": self._messaging.bus.event_bus_name}
+
+    def shards(self) -> dict[str, str]:
+        """The command queues."""
+        return {"RECADO_SHARD_QUEUES": self._messaging.to_json_string(self._messaging.command_queue_urls)}
+
+    def key(self) -> dict[str, str]:
+        """The key that seals secrets."""
+        return {"RECADO_KMS_KEY_ID": self._data.key.key_id}
+
+    def webhooks(self) -> dict[str, str]:
+        """The deliveries queue and the rules of trying."""
+        return {
+            "RECADO_DELIVERIES_QUEUE_URL": self._messaging.deliveries.queue.queue_url,
+            "RECADO_WEBHOOK_RETRY_GAPS": _json_list(self._stage.webhook_retry_gaps),
+            "RECADO_WEBHOOK_ALLOWED_NETWORKS": _json_list(self._stage.webhook_allowed_networks),
+        }
+
+    def backups(self) -> dict[str, str]:
+        """The backups' bucket."""
+        return {"RECADO_BACKUP_BUCKET": self._data.backups.bucket_name}
+
+
+def _json_list(values: Sequence[object]) -> str:
+    return "[" + ",".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values) + "]"

@@ -1,0 +1,93 @@
+"""A Lambda function of this project: its own folder as code, the two layers, a log group, tags."""
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration, RemovalPolicy, Tags
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.assets import Assets
+from infra.config import Stage
+from infra.timeouts import FUNCTION_TIMEOUTS
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+ARCHITECTURE = lambda_.Architecture.ARM_64
+
+
+class Layers(Construct):
+    """The domain package and the third-party packages, as layers.
+
+    Each stack with functions has its own: a layer version shared between stacks could never be replaced, because
+    CloudFormation does not change an export that another stack imports.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, assets: Assets, owner: str) -> None:
+        super().__init__(scope, construct_id)
+        core = lambda_.Code.from_asset(str(assets.core_layer()))
+        dependencies = lambda_.Code.from_asset(str(assets.dependencies_layer(stage.layer_platform)))
+        self.versions = [
+            lambda_.LayerVersion(
+                self,
+                name.capitalize(),
+                code=code,
+                layer_version_name=f"recado-{stage.name}-{owner}-{name}",
+                compatible_runtimes=[RUNTIME],
+                compatible_architectures=[ARCHITECTURE],
+                description=description,
+            )
+            for name, code, description in (
+                ("core", core, "The domain package"),
+                ("deps", dependencies, "Third-party packages"),
+            )
+        ]
+
+
+class RecadoFunction(Construct):
+    """One function of ``functions/``.
+
+    Args:
+        name: the folder's name; the function is called ``recado-<stage>-<name with hyphens>``.
+        memory: in MiB; on Lambda it buys CPU in proportion.
+        environment: what the function's settings read.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        stage: Stage,
+        assets: Assets,
+        layers: Layers,
+        memory: int,
+        environment: Mapping[str, str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        physical_name = f"recado-{stage.name}-{name.replace('_', '-')}"
+        log_group = logs.CfnLogGroup(
+            self, "Logs", log_group_name=f"/aws/lambda/{physical_name}", retention_in_days=stage.log_retention_days
+        )
+        log_group.apply_removal_policy(RemovalPolicy.DESTROY)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=physical_name,
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            handler=f"functions.{name}.handler.handler",
+            code=lambda_.Code.from_asset(str(assets.function(name))),
+            layers=layers.versions,
+            memory_size=memory,
+            timeout=Duration.seconds(FUNCTION_TIMEOUTS[name]),
+            environment={
+                **environment,
+                "RECADO_STAGE": stage.name,
+                "POWERTOOLS_SERVICE_NAME": name,
+                "POWERTOOLS_METRICS_NAMESPACE": "Recado",
+            },
+            log_group=logs.LogGroup.from_log_group_name(self, "LogGroup", log_group.ref),
+        )
+        self.function.node.add_dependency(log_group)
+        Tags.of(self).add("recado:component", name)

@@ -1,0 +1,98 @@
+"""Builds the third-party layer from its lock file, without Docker: ``python -m infra.layers [aws|native]``.
+
+Wheels are fetched for the platform the functions run on. What no function can reach is left out (the service models
+of boto3 that we do not call, the place names of phone numbers), because a cold start unpacks and reads it all.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from infra.assets import REPOSITORY
+from infra.config import LayerPlatform
+
+LOCK = REPOSITORY / "requirements" / "functions.txt"
+# The services that functions call. A missing one shows at once as botocore's UnknownServiceError.
+CALLED_SERVICES = frozenset({"dynamodb", "events", "kms", "s3", "sqs", "sts"})
+_UNREACHED_PHONE_DATA = ("carrierdata", "geodata", "tzdata")
+_AWS_PLATFORM = ("--python-platform", "aarch64-manylinux2014", "--python-version", "3.13")
+_STAMP = "built-from"
+
+
+def build(platform: LayerPlatform, *, build_folder: Path = REPOSITORY / "build", python: Path | None = None) -> Path:
+    """Build the layer's folder unless it is there already for this very lock file.
+
+    Args:
+        platform: ``aws`` for Lambda's arm64, ``native`` for this machine.
+        build_folder: where built things are kept.
+        python: the interpreter that will run a native layer; this one if omitted.
+
+    Returns:
+        The folder, with ``python/`` in it.
+
+    Raises:
+        subprocess.CalledProcessError: a wheel cannot be had, or its hash is not the locked one.
+    """
+    interpreter = python or Path(sys.executable)
+    folder = build_folder / "layers" / f"deps-{platform}"
+    stamp = _fingerprint(platform, interpreter)
+    if (folder / _STAMP).is_file() and (folder / _STAMP).read_text(encoding="utf-8") == stamp:
+        return folder
+    print(f"layers: building {folder.name} from {LOCK.name}", flush=True)
+    fresh = folder.with_name(folder.name + ".fresh")
+    shutil.rmtree(fresh, ignore_errors=True)
+    packages = fresh / "python"
+    _install(platform, interpreter, packages)
+    _prune(packages)
+    if platform == "native":
+        _compile(interpreter, packages)
+    (fresh / _STAMP).write_text(stamp, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    return folder
+
+
+def _fingerprint(platform: LayerPlatform, interpreter: Path) -> str:
+    digest = hashlib.sha256(LOCK.read_bytes() + Path(__file__).read_bytes())
+    if platform == "native":
+        digest.update(subprocess.run([interpreter, "-VV"], check=True, capture_output=True).stdout)
+    return digest.hexdigest()
+
+
+def _install(platform: LayerPlatform, interpreter: Path, packages: Path) -> None:
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config", "--only-binary", ":all:"]
+    command += _AWS_PLATFORM if platform == "aws" else ("--python", str(interpreter))
+    command += ["--link-mode", "copy", "--require-hashes", "--target", str(packages), "--requirement", str(LOCK)]
+    subprocess.run(command, check=True)
+
+
+def _prune(packages: Path) -> None:
+    for service in (packages / "botocore" / "data").iterdir():
+        if service.is_dir() and service.name not in CALLED_SERVICES:
+            shutil.rmtree(service)
+    for name in _UNREACHED_PHONE_DATA:
+        shutil.rmtree(packages / "phonenumbers" / name)
+    shutil.rmtree(packages / "bin", ignore_errors=True)
+
+
+def _compile(interpreter: Path, packages: Path) -> None:
+    """Compile ahead of time; hash-based and unchecked, since unpacking a layer changes the files' times."""
+    mode = ["--invalidation-mode", "unchecked-hash"]
+    subprocess.run([interpreter, "-m", "compileall", "-q", *mode, packages], check=True)
+
+
+def main() -> None:
+    """Build the layers named on the command line, both if none is."""
+    parser = argparse.ArgumentParser(prog="python -m infra.layers", description=__doc__)
+    parser.add_argument("platforms", nargs="*", choices=["aws", "native", []], metavar="aws|native")
+    parser.add_argument("--python", type=Path, help="the interpreter that will run a native layer")
+    arguments = parser.parse_args()
+    for platform in arguments.platforms or ["native", "aws"]:
+        print(build(platform, python=arguments.python))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The stacks, split by what they keep: data outlives everything, functions are replaced daily."""

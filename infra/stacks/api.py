@@ -1,0 +1,78 @@
+"""The REST API in front of ``functions/api``."""
+
+from typing import Any
+
+from aws_cdk import CfnOutput, CfnParameter, Stack, Tags
+from aws_cdk import aws_apigateway as apigateway
+from constructs import Construct
+
+from infra.assets import Assets
+from infra.config import Stage
+from infra.constructs import grants
+from infra.constructs.environment import Environment
+from infra.constructs.functions import Layers, RecadoFunction
+from infra.stacks.data import DataStack
+from infra.stacks.messaging import MessagingStack
+
+
+class ApiStack(Stack):
+    """API Gateway hands every request to one function, which does the routing."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        assets: Assets,
+        data: DataStack,
+        messaging: MessagingStack,
+        **options: Any,
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        Tags.of(self).add("recado:component", "api")
+        # A parameter: the address is known only after a custom domain, or the local front door's port, is chosen.
+        public_url = CfnParameter(self, "PublicUrl", type="String", default=stage.public_url)
+        environment = Environment(stage, data, messaging)
+        api = RecadoFunction(
+            self,
+            "Api",
+            name="api",
+            stage=stage,
+            assets=assets,
+            layers=Layers(self, "Layers", stage=stage, assets=assets, owner="api"),
+            memory=1024,
+            environment={
+                **environment.tables(),
+                **environment.bus(),
+                **environment.shards(),
+                **environment.key(),
+                **environment.webhooks(),
+                "RECADO_PUBLIC_URL": public_url.value_as_string,
+            },
+        ).function
+        tables = data.tables
+        grants.allow_reading_and_writing(api, tables["core"], tables["messages"], tables["runtime"])
+        grants.allow_reading(api, tables["analytics"])
+        grants.allow_data_at_rest(api, data.key, self.region)
+        grants.allow_sealing(api, data.key)
+        grants.allow_opening(api, data.key)
+        for queue in (*messaging.commands.values(), messaging.deliveries.queue):
+            grants.allow_sending(api, queue)
+        messaging.bus.grant_put_events_to(api)
+        rest = apigateway.LambdaRestApi(
+            self,
+            "RestApi",
+            rest_api_name=f"recado-{stage.name}",
+            handler=api,
+            proxy=True,
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            # Pairing codes are also served as PNG; with this, bodies travel as base64 and the adapter decodes them.
+            binary_media_types=["*/*"],
+            cloud_watch_role=False,
+            deploy_options=apigateway.StageOptions(
+                stage_name=stage.name, throttling_rate_limit=500, throttling_burst_limit=1_000, metrics_enabled=True
+            ),
+        )
+        CfnOutput(self, "RestApiId", value=rest.rest_api_id)
+        CfnOutput(self, "Url", value=rest.url)

@@ -1,0 +1,124 @@
+"""The functions that queues and the clock start."""
+
+from typing import Any
+
+from aws_cdk import Duration, Stack, Tags
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from constructs import Construct
+
+from infra.assets import Assets
+from infra.config import Stage
+from infra.constructs import grants
+from infra.constructs.environment import Environment
+from infra.constructs.functions import Layers, RecadoFunction
+from infra.constructs.queues import DurableQueue
+from infra.stacks.data import DataStack
+from infra.stacks.messaging import MessagingStack
+
+
+class WorkersStack(Stack):
+    """Recorder, webhooks, analytics and backup."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        assets: Assets,
+        data: DataStack,
+        messaging: MessagingStack,
+        **options: Any,
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        Tags.of(self).add("recado:component", "workers")
+        self._stage = stage
+        self._assets = assets
+        self._data = data
+        self._messaging = messaging
+        self._environment = Environment(stage, data, messaging)
+        self._layers = Layers(self, "Layers", stage=stage, assets=assets, owner="workers")
+        self._add_recorder()
+        self._add_webhooks()
+        self._add_webhook_attempts()
+        self._add_webhook_schedule()
+        self._add_analytics()
+        self._add_backup()
+
+    def _add_recorder(self) -> None:
+        environment = self._environment
+        function = self._function("recorder", memory=512, environment={**environment.bus(), **environment.key()})
+        tables = self._data.tables
+        grants.allow_reading_and_writing(function, tables["core"], tables["messages"], tables["runtime"])
+        grants.allow_sealing(function, self._data.key)
+        self._messaging.bus.grant_put_events_to(function)
+        self._consume(function, self._messaging.ingest, batch_size=10)
+
+    def _add_webhooks(self) -> None:
+        environment = self._environment
+        function = self._function("webhooks", environment={**environment.webhooks(), **environment.key()})
+        tables = self._data.tables
+        grants.allow_reading(function, tables["core"])
+        grants.allow_reading_and_writing(function, tables["messages"], tables["runtime"])
+        grants.allow_sending(function, self._messaging.deliveries.queue)
+        self._consume(function, self._messaging.webhooks, batch_size=10)
+
+    def _add_webhook_attempts(self) -> None:
+        environment = self._environment
+        function = self._function("webhook_attempts", environment={**environment.webhooks(), **environment.key()})
+        tables = self._data.tables
+        grants.allow_reading_and_writing(function, tables["core"], tables["messages"], tables["runtime"])
+        grants.allow_opening(function, self._data.key)
+        grants.allow_sending(function, self._messaging.deliveries.queue)
+        # One at a time: a slow endpoint then holds up nothing but its own try.
+        self._consume(function, self._messaging.deliveries, batch_size=1)
+
+    def _add_webhook_schedule(self) -> None:
+        function = self._function("webhook_schedule", environment=self._environment.webhooks())
+        grants.allow_reading_and_writing(function, self._data.tables["messages"], self._data.tables["runtime"])
+        grants.allow_sending(function, self._messaging.deliveries.queue)
+        self._every(Duration.minutes(1), function)
+
+    def _add_analytics(self) -> None:
+        function = self._function("analytics", environment={})
+        grants.allow_reading_and_writing(function, self._data.tables["analytics"])
+        self._consume(function, self._messaging.analytics, batch_size=10)
+
+    def _add_backup(self) -> None:
+        environment = self._environment
+        function = self._function("backup", memory=1024, environment={**environment.backups(), **environment.key()})
+        tables = self._data.tables
+        grants.allow_reading(function, tables["core"], tables["messages"])
+        grants.allow_writing_objects(function, self._data.backups)
+        self._every(Duration.hours(1), function)
+
+    def _function(self, name: str, *, memory: int = 256, environment: dict[str, str]) -> lambda_.Function:
+        function = RecadoFunction(
+            self,
+            "".join(part.capitalize() for part in name.split("_")),
+            name=name,
+            stage=self._stage,
+            assets=self._assets,
+            layers=self._layers,
+            memory=memory,
+            environment={**self._environment.tables(), **environment},
+        ).function
+        grants.allow_data_at_rest(function, self._data.key, self.region)
+        return function
+
+    def _consume(self, function: lambda_.Function, source: DurableQueue, *, batch_size: int) -> None:
+        function.add_event_source(
+            sources.SqsEventSource(
+                source.queue,
+                batch_size=batch_size,
+                max_concurrency=self._stage.function_concurrency,
+                report_batch_item_failures=True,
+            )
+        )
+
+    def _every(self, period: Duration, function: lambda_.Function) -> None:
+        rule = events.Rule(function, "Schedule", schedule=events.Schedule.rate(period))
+        rule.add_target(targets.LambdaFunction(function, retry_attempts=2, max_event_age=period))

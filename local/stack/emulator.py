@@ -1,0 +1,88 @@
+"""The AWS emulator (ministack) as a part of the stack."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import aiohttp
+
+from local.stack.environment import REGION, base_environment
+from local.stack.part import Part
+from local.stack.ports import HOST
+from local.stack.state import CHECKOUT, StateFolder, read_json, write_private
+
+_READY_SECONDS = 30
+_PORT_FILE = "port.json"
+EMULATOR_PYTHON = CHECKOUT / ".venv-emulator" / "bin" / "python"
+
+
+def kept_port(state: StateFolder, default: int) -> int:
+    """Return the port the saved state was made with; asking for another works too, at the price of rewriting it."""
+    kept = read_json(state.emulator / _PORT_FILE)
+    return int(kept["port"]) if kept else default
+
+
+def emulator_part(state: StateFolder, port: int, *, python: Path = EMULATOR_PYTHON) -> Part:
+    """Return the emulator, not yet started, with its state in the folder.
+
+    It listens on this machine only, and saves its state only when it is stopped by SIGTERM.
+    """
+    saved = state.emulator / "state"
+    temporary = state.emulator / "temporary"
+    shutil.rmtree(temporary, ignore_errors=True)  # it leaves its unpacked functions behind
+    temporary.mkdir(parents=True)
+    _carry_over(state, saved, port)
+    environment = {
+        **base_environment(),
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": HOST,
+        "MINISTACK_REGION": REGION,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(saved),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(saved / "s3"),
+        "TMPDIR": str(temporary),
+        "LAMBDA_WARM_TTL_SECONDS": "60",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        # Functions inherit these. There is no X-Ray here.
+        "POWERTOOLS_TRACE_DISABLED": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return Part(
+        "emulator", [python, "-m", "ministack"], environment=environment, folder=state.emulator, logs=state.logs
+    )
+
+
+async def until_ready(part: Part, endpoint: str) -> None:
+    """Wait until the emulator answers.
+
+    Raises:
+        PartFailedError: it ended, or did not answer within 30 s.
+    """
+    async with aiohttp.ClientSession() as client:
+        for _ in range(_READY_SECONDS * 20):
+            if not part.running and part.pid is not None:
+                raise part.failure("ended while starting")
+            try:
+                async with client.get(f"{endpoint}/_ministack/ready") as answer:
+                    if answer.ok:
+                        return
+            except aiohttp.ClientError:
+                pass  # not listening yet
+            await asyncio.sleep(0.05)
+    raise part.failure(f"did not answer within {_READY_SECONDS} s")
+
+
+def _carry_over(state: StateFolder, saved: Path, port: int) -> None:
+    """Rewrite the addresses in the saved state if the port has changed: queues are saved under their whole address."""
+    kept = read_json(state.emulator / _PORT_FILE)
+    if kept and kept["port"] != port:
+        old, new = (f"{HOST}:{number}".encode() for number in (kept["port"], port))
+        for file in saved.glob("*.json"):
+            content = file.read_bytes()
+            if old in content:
+                file.write_bytes(content.replace(old, new))
+    write_private(state.emulator / _PORT_FILE, f'{{"port": {port}}}')
