@@ -1,0 +1,130 @@
+"""Recipients as integrators write them, and what WhatsApp says about a number."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+
+from recado.kernel.errors import InvalidPhoneNumberError
+
+_LONGEST = 64
+_NUMBER_TEXT = re.compile(r"\+?[0-9 ().\-/\u00a0]+", re.ASCII)
+_ADDRESS = re.compile(r"(?P<user>[0-9]{5,20})(?::[0-9]{1,5})?@(?P<server>[a-z.]+)")
+_E164_DIGITS = re.compile(r"[1-9][0-9]{6,14}")
+_PHONE_SERVERS = frozenset({"c.us", "s.whatsapp.net"})
+_LID_SERVERS = frozenset({"lid", "hosted.lid"})
+_BRAZIL_MOBILE = re.compile(r"\+55(?P<area>[1-9][0-9])(?P<ninth>9?)(?P<line>[6-9][0-9]{7})")
+_POSITIVE_LIFE = timedelta(days=30)
+_NEGATIVE_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom a message is for.
+
+    Attributes:
+        input: the text as the integrator wrote it.
+        e164: the number as ``+5511977770001``, unless a LID was given.
+        lid: WhatsApp's own id of the account as ``123456789@lid``, if that was given.
+    """
+
+    input: str
+    e164: str | None = None
+    lid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What WhatsApp said about a number.
+
+    Attributes:
+        e164: the number that was asked about.
+        registered_e164: the number under which the account is registered, which for Brazilian mobiles may lack
+            the ninth digit; None if there is no account.
+        jid: the account's address by number, such as ``551177770001@s.whatsapp.net``.
+        lid: the account's LID, such as ``123456789@lid``, if known.
+        on_whatsapp: whether the number has an account.
+        checked_at: when WhatsApp was asked.
+    """
+
+    e164: str
+    registered_e164: str | None
+    jid: str | None
+    lid: str | None
+    on_whatsapp: bool
+    checked_at: datetime
+
+    @property
+    def good_until(self) -> datetime:
+        """Until when it need not be asked again: 30 days, or 24 hours if there was no account."""
+        return self.checked_at + (_POSITIVE_LIFE if self.on_whatsapp else _NEGATIVE_LIFE)
+
+
+def parse_recipient(text: str, default_region: str = "BR", *, field: str = "to") -> Recipient:
+    """Read a recipient.
+
+    Understood are bare digits (``11977770001``, ``5511977770001``), international (``+55 11 97777-0001``) and
+    national notation (``(11) 97777-0001``), and WhatsApp's addresses ending in ``@c.us``, ``@s.whatsapp.net`` and
+    ``@lid``. Digits without a plus are read as a number of the region first, then as an international one. An
+    address is taken as it stands, because WhatsApp knows better than any numbering plan who is registered.
+
+    Args:
+        text: what the integrator wrote.
+        default_region: the region of national numbers, as ISO 3166 code.
+        field: the request field to name in the error.
+
+    Raises:
+        InvalidPhoneNumberError: it is none of these; groups, broadcasts and newsletters are not either.
+    """
+    bare = text.strip()
+    if not 0 < len(bare) <= _LONGEST:
+        raise InvalidPhoneNumberError("This is no phone number.", field=field)
+    if "@" in bare:
+        return _from_address(text, bare, field)
+    e164 = _e164(bare, default_region) if _NUMBER_TEXT.fullmatch(bare) else None
+    if e164 is None:
+        raise InvalidPhoneNumberError("This is no phone number.", field=field)
+    return Recipient(input=text, e164=e164)
+
+
+def same_number(one: str, other: str) -> bool:
+    """Say whether two E.164 numbers reach the same phone: Brazilian mobiles with and without the ninth digit do."""
+    return one == other or _without_ninth_digit(one) == _without_ninth_digit(other)
+
+
+def _from_address(text: str, bare: str, field: str) -> Recipient:
+    match = _ADDRESS.fullmatch(bare.lower())
+    server = match["server"] if match else ""
+    if match and server in _LID_SERVERS:
+        return Recipient(input=text, lid=f"{match['user']}@lid")
+    if match and server in _PHONE_SERVERS and _E164_DIGITS.fullmatch(match["user"]):
+        return Recipient(input=text, e164=f"+{match['user']}")
+    raise InvalidPhoneNumberError("Only people can be written to: no groups, broadcasts or newsletters.", field=field)
+
+
+def _e164(bare: str, region: str) -> str | None:
+    if bare.startswith("00"):
+        bare = "+" + bare[2:]
+    if bare.startswith("+"):
+        return _read(bare, None, strict=False)
+    return _read(bare, region, strict=True) or _read("+" + re.sub(r"\D", "", bare), None, strict=True)
+
+
+def _read(text: str, region: str | None, *, strict: bool) -> str | None:
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException:
+        return None
+    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    if phonenumbers.is_valid_number(number) or _BRAZIL_MOBILE.fullmatch(written):
+        return written
+    # Who wrote the country code knew what they wrote; a numbering plan newer than our data must not stop them.
+    possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    return written if possible and not strict else None
+
+
+def _without_ninth_digit(e164: str) -> str:
+    match = _BRAZIL_MOBILE.fullmatch(e164)
+    return f"+55{match['area']}{match['line']}" if match else e164

@@ -1,0 +1,70 @@
+"""Placing channels on shards, and telling a shard something."""
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from recado.aws.clients import sqs
+from recado.aws.failures import is_passing
+from recado.aws.settings import shard_queues
+from recado.aws.transactions import Transaction
+from recado.kernel.envelopes import Command
+from recado.kernel.errors import NoShardAvailableError, ServiceUnavailableError
+from recado.shards.model import MOST_CHANNELS, Shard, ShardFullError, by_load
+from recado.shards.table import ShardRecord, shard_key
+
+
+def declared() -> list[Shard]:
+    """Return the declared shards with the number of channels placed on each, in the order of their ids."""
+    stored = {
+        record.pk: record.shard() for record in ShardRecord.many([shard_key(shard_id) for shard_id in shard_queues()])
+    }
+    return [stored.get(shard_key(shard_id)[0], Shard(shard_id, 0)) for shard_id in sorted(shard_queues())]
+
+
+def place() -> list[str]:
+    """Return the shards that have room for another channel, the one to try first in front.
+
+    Raises:
+        NoShardAvailableError: none has.
+    """
+    candidates = [shard.shard_id for shard in by_load(declared())]
+    if not candidates:
+        raise NoShardAvailableError
+    return candidates
+
+
+def hold(transaction: Transaction, shard_id: str) -> None:
+    """Count one more channel on the shard, as part of the transaction that places it.
+
+    The transaction raises ShardFullError if the shard has no room any more.
+    """
+    transaction.update(
+        ShardRecord.keyed(shard_id),
+        [ShardRecord.channels.add(1), ShardRecord.shard_id.set(shard_id)],
+        ShardRecord.channels.does_not_exist() | (ShardRecord.channels < MOST_CHANNELS),
+        otherwise=ShardFullError(shard_id),
+    )
+
+
+def release(transaction: Transaction, shard_id: str) -> None:
+    """Count one channel less on the shard, as part of the transaction that takes it away."""
+    # No condition: the table is in no backup, and a count lost with it must not make channels undeletable.
+    transaction.update(ShardRecord.keyed(shard_id), [ShardRecord.channels.add(-1)])
+
+
+def send_command(shard_id: str, command: Command) -> None:
+    """Put a command into the shard's queue.
+
+    Args:
+        shard_id: a declared shard.
+        command: what to do; commands may arrive twice, late and in any order.
+
+    Raises:
+        ServiceUnavailableError: the queue does not answer.
+        KeyError: the shard is not declared.
+    """
+    try:
+        sqs().send_message(QueueUrl=shard_queues()[shard_id], MessageBody=command.to_json())
+    except (ClientError, BotoCoreError) as error:
+        if is_passing(error):
+            raise ServiceUnavailableError("The command queue does not answer.") from error
+        raise
