@@ -52,6 +52,11 @@ def derived_id(prefix: Prefix, at: datetime, *parts: str) -> str:
     return _join(prefix, at, int.from_bytes(digest[: _RANDOM_BITS // 8]))
 
 
+def first_id(prefix: Prefix, at: datetime) -> str:
+    """Return the smallest id of that kind that carries this moment: the bound of "since" and "until" in lists."""
+    return _join(prefix, at, 0)
+
+
 def is_id(prefix: Prefix, text: str) -> bool:
     """Say whether the text has the form of an id of that kind."""
     kind, _, ulid = text.partition("_")

@@ -1,0 +1,1 @@
+"""Messages: accepted, ordered, sent once, recorded, and listed, each within its own clinic."""

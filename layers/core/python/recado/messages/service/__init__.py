@@ -1,0 +1,54 @@
+"""The use cases of messages: accepting, sending, recording what was seen, listing.
+
+Every function is bound to a clinic and a channel by its arguments; none reads across clinics.
+"""
+
+from recado.messages.service.accepting import accept, outbox_counter, outbox_rows
+from recado.messages.service.observing import confirm_result, record_inbound, record_phone_sent
+from recado.messages.service.publication import keep_poison, mark_published, unpublished
+from recado.messages.service.reading import get
+from recado.messages.service.receipts import (
+    Receipt,
+    ReceiptResult,
+    TakenReceipt,
+    apply_receipt,
+    forget_parked,
+    take_parked,
+)
+from recado.messages.service.sending import (
+    begin_send,
+    record_expired,
+    record_failed,
+    record_sent,
+    record_suppressed,
+    record_uncertain,
+    requeue,
+    settle,
+)
+
+__all__ = [
+    "Receipt",
+    "ReceiptResult",
+    "TakenReceipt",
+    "accept",
+    "apply_receipt",
+    "begin_send",
+    "confirm_result",
+    "forget_parked",
+    "get",
+    "keep_poison",
+    "mark_published",
+    "outbox_counter",
+    "outbox_rows",
+    "record_expired",
+    "record_failed",
+    "record_inbound",
+    "record_phone_sent",
+    "record_sent",
+    "record_suppressed",
+    "record_uncertain",
+    "requeue",
+    "settle",
+    "take_parked",
+    "unpublished",
+]

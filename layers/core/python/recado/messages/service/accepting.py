@@ -1,0 +1,179 @@
+"""Accepting messages: once this has answered, the message is durable, ordered and will be sent once."""
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from recado.aws.transactions import Transaction
+from recado.kernel.clock import Clock, SystemClock
+from recado.kernel.errors import IdempotencyConflictError, InvalidRequestError, ServiceUnavailableError
+from recado.kernel.ids import Prefix, new_id
+from recado.messages.model import Accepted, Message, OutboxRow, SendRequest, accepted_message, fingerprint
+from recado.messages.service.reading import find_item
+from recado.messages.table import (
+    IdempotencyItem,
+    MessageItem,
+    OutboxCounterItem,
+    OutboxItem,
+    epoch_seconds,
+    outbox_partition,
+    sequence_key,
+)
+
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+_CLOCK = SystemClock()
+_TRIES = 3
+_LARGEST_SEQUENCE = 10**20 - 1
+
+
+class _KeyTakenError(Exception):
+    """The idempotency key has a live record."""
+
+
+def accept(
+    clinic_id: str,
+    channel_id: str,
+    request: SendRequest,
+    idempotency_key: str | None,
+    canonical_body: bytes,
+    *,
+    clock: Clock = _CLOCK,
+) -> Accepted:
+    """Accept a message for sending, or give the answer again that its idempotency key was given before.
+
+    The message, its outbox row and the record of the key are one transaction, so any number of requests with
+    one key, at once or later, make one message.
+
+    Args:
+        clinic_id: whose message it is.
+        channel_id: the channel it goes out through; the caller has checked that the clinic has it.
+        request: what to send.
+        idempotency_key: the caller's key, valid 24 hours within this clinic and channel; None to accept each request.
+        canonical_body: the request body in one canonical form; the same key with another one is refused.
+        clock: the time.
+
+    Raises:
+        IdempotencyConflictError: the key came before with another body.
+        InvalidRequestError: the message to be quoted is not in this channel.
+        ServiceUnavailableError: nothing was accepted, or it was and the answer got lost: trying again is safe
+            with an idempotency key.
+    """
+    quoted = _quoted(clinic_id, channel_id, request)
+    now = _to_the_millisecond(clock.now())
+    message = accepted_message(
+        clinic_id,
+        channel_id,
+        request,
+        message_id=new_id(Prefix.MESSAGE, now),
+        sequence=_next_sequence(clinic_id, channel_id),
+        at=now,
+    )
+    message = replace(message, context_whatsapp_id=quoted)
+    if idempotency_key is None:
+        _transaction(message).commit()
+        return Accepted(message, replayed=False)
+    record = _record(message, idempotency_key, fingerprint(canonical_body))
+    free = IdempotencyItem.pk.does_not_exist() | (IdempotencyItem.expires_at <= epoch_seconds(now))
+    for _ in range(_TRIES):
+        try:
+            _transaction(message).save(record, free, otherwise=_KeyTakenError()).commit()
+        except _KeyTakenError:
+            earlier = IdempotencyItem.find(record.pk, record.sk, now=now)
+            if earlier is not None:
+                return _replayed(message, request, earlier, record.fingerprint)
+        else:
+            return Accepted(message, replayed=False)
+    raise ServiceUnavailableError("The idempotency record changes too often.")
+
+
+def outbox_counter(clinic_id: str, channel_id: str) -> int:
+    """Return the last sequence given out in a channel's outbox, 0 if there was none."""
+    counter = OutboxCounterItem.find(outbox_partition(clinic_id, channel_id), OutboxCounterItem.sort_key)
+    return int(counter.last) if counter else 0
+
+
+def outbox_rows(clinic_id: str, channel_id: str, limit: int, after: int = 0) -> list[OutboxRow]:
+    """Return the channel's unsettled messages in the order of their acceptance, read with strong consistency.
+
+    Args:
+        clinic_id: the channel's clinic.
+        channel_id: the channel.
+        limit: the most rows to return.
+        after: only rows with a larger sequence.
+    """
+    page = OutboxItem.page(
+        outbox_partition(clinic_id, channel_id),
+        limit=limit,
+        range_condition=OutboxItem.sk.between(sequence_key(after + 1), sequence_key(_LARGEST_SEQUENCE)),
+        consistent=True,
+    )
+    return [item.row() for item in page.items]
+
+
+def _quoted(clinic_id: str, channel_id: str, request: SendRequest) -> str | None:
+    """Return the WhatsApp id of the message to be quoted; one that is not sent yet has none."""
+    if request.context_message_id is None:
+        return None
+    item = find_item(clinic_id, channel_id, request.context_message_id)
+    if item is None:
+        raise InvalidRequestError("There is no such message in this channel.", field="context.message_id")
+    return item.whatsapp_id
+
+
+def _to_the_millisecond(moment: datetime) -> datetime:
+    # As moments are stored: a replayed answer must equal the first one.
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _next_sequence(clinic_id: str, channel_id: str) -> int:
+    counter = OutboxCounterItem(pk=outbox_partition(clinic_id, channel_id), sk=OutboxCounterItem.sort_key)
+    counter.change([OutboxCounterItem.last.add(1)])
+    return int(counter.last)
+
+
+def _transaction(message: Message) -> Transaction:
+    return (
+        Transaction()
+        .save(MessageItem.of(message), MessageItem.pk.does_not_exist())
+        .save(OutboxItem.of(_row(message)), OutboxItem.pk.does_not_exist())
+    )
+
+
+def _row(message: Message) -> OutboxRow:
+    return OutboxRow(
+        clinic_id=message.clinic_id,
+        channel_id=message.channel_id,
+        sequence=message.sequence or 0,
+        message_id=message.message_id,
+        chat=message.to.chat or "",
+        created_at=message.created_at,
+        expires_at=message.valid_until,
+    )
+
+
+def _record(message: Message, idempotency_key: str, body: str) -> IdempotencyItem:
+    key = hashlib.sha256(idempotency_key.encode()).hexdigest()
+    return IdempotencyItem(
+        pk=f"clinic#{message.clinic_id}#idempotency",
+        # The channel is part of the route: one key on two channels is two requests.
+        sk=f"messages.send#{message.channel_id}#{key}",
+        fingerprint=body,
+        message_id=message.message_id,
+        sequence=message.sequence,
+        accepted_at=message.created_at,
+        expires_at=epoch_seconds(message.created_at + IDEMPOTENCY_WINDOW),
+    )
+
+
+def _replayed(attempted: Message, request: SendRequest, earlier: IdempotencyItem, body: str) -> Accepted:
+    if earlier.fingerprint != body:
+        raise IdempotencyConflictError
+    message = accepted_message(
+        attempted.clinic_id,
+        attempted.channel_id,
+        request,
+        message_id=earlier.message_id,
+        sequence=int(earlier.sequence),
+        at=earlier.accepted_at,
+    )
+    return Accepted(message, replayed=True)
