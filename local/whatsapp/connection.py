@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from local.whatsapp.stanzas import Stanzas
 
 _MAXIMUM_FRAME = 1 << 24
+_LINGER_S = 0.25  # a client that sees the line close before it handled the last stanza would just dial again
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +77,9 @@ class ClientConnection:
     # From the line
 
     def received(self, data: bytes) -> None:
-        """Take bytes from the line."""
+        """Take bytes from the line; once the connection is being closed they no longer count."""
+        if self._closing:
+            return
         if asyncio.get_running_loop().time() < self._silent_until:
             self._unheard.append(data)
             return
@@ -180,8 +183,6 @@ class ClientConnection:
         if due <= loop.time() and not self._delayed:
             for frame in held:
                 self._line.write(frame)
-            if self._closing:
-                self._line.close()
             return
         self._delayed.extend((due, frame) for frame in held)
         loop.call_at(due, self._write_delayed)
@@ -190,8 +191,6 @@ class ClientConnection:
         now = asyncio.get_running_loop().time()
         while self._delayed and self._delayed[0][0] <= now + 0.001:
             self._line.write(self._delayed.popleft()[1])
-        if self._closing and not self._delayed:
-            self._line.close()
 
     def silence(self, seconds: float) -> None:
         """Neither read nor write for a while; then everything comes at once."""
@@ -206,8 +205,11 @@ class ClientConnection:
 
     def close(self) -> None:
         """Close after what was sent."""
+        if self._closing:
+            return
         self._closing = True
         self._network.flush_soon(self)
+        asyncio.get_running_loop().call_later(_LINGER_S, self._line.close)
         if self._device is not None:
             self._services.login.leave(self._device, self)
 

@@ -16,6 +16,7 @@ from typing import cast
 
 import h11
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Request
 from wsproto.utilities import ProtocolError
 
@@ -257,7 +258,10 @@ class WebSocketConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what was written."""
-        self._transport.close()
+        if not self._transport.is_closing():
+            if self._socket.state is ConnectionState.OPEN:
+                self._transport.write(self._socket.send(CloseConnection(code=1000)))
+            self._transport.close()
 
     def abort(self) -> None:
         """Cut the line."""

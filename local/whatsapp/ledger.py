@@ -21,6 +21,7 @@ _COLUMNS = (
     "acknowledged_at", "read_at", "text", "decrypted", "error",
 )  # fmt: skip
 _KEPT_RATCHETS = 16
+_KEPT_COUNTERS = 8192
 
 
 class KeyWatch:
@@ -42,6 +43,8 @@ class KeyWatch:
         if len(pair) > _KEPT_RATCHETS:
             pair.popitem(last=False)
         earlier = counters.setdefault(counter, message_id)
+        if len(counters) > _KEPT_COUNTERS:
+            del counters[next(iter(counters))]
         if earlier == message_id:
             return False
         if sender.is_primary:

@@ -33,7 +33,7 @@ class MediaStore:
         name = hashlib.sha256(path.rpartition("/")[2].encode()).hexdigest()
         self._directory.mkdir(exist_ok=True)
         (self._directory / name).write_bytes(body)
-        direct = _DOWNLOAD_PREFIX + name
+        direct = f"{_DOWNLOAD_PREFIX}{name}?ccb=sim"  # the client appends further parameters with "&"
         return json.dumps({"url": f"https://{MEDIA_HOST}{direct}", "direct_path": direct}).encode()
 
     def download(self, path: str) -> bytes | None:

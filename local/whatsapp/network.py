@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from local.whatsapp.accounts import PRIMARY_DEVICE, Account, Device, Directory, Restrictions, lid_for
-from local.whatsapp.binary_xml import STORAGE, Codec, Node
+from local.whatsapp.binary_xml import STORAGE, Attribute, Codec, Node
+from local.whatsapp.clock import epoch_text
 from local.whatsapp.counters import Counters
 from local.whatsapp.faults import Faults
 from local.whatsapp.jid import SERVER, Jid
@@ -28,6 +31,13 @@ class Flushable(Protocol):
 
     def flush(self) -> None:
         """Write the held bytes."""
+
+
+def device_list_hash(devices: set[Jid]) -> str:
+    """The version-2 hash of a device list: truncated SHA-256 over the sorted addresses."""
+    names = sorted(f"{jid.user}.0:{jid.device}@{jid.server}" for jid in devices)
+    digest = hashlib.sha256("".join(names).encode()).digest()[:6]
+    return "2:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def queue_key(node: Node) -> str:
@@ -121,7 +131,7 @@ class Network:
         self.state.execute("INSERT OR REPLACE INTO account VALUES (?, ?)", (account.number, json.dumps(fields)))
 
     def add_companion(self, device: Device) -> None:
-        """Link a companion to its account."""
+        """Write a companion and all that is known of it, except its prekeys."""
         account = device.account
         account.devices[device.number] = device
         account.is_phone = True
@@ -129,9 +139,15 @@ class Network:
         values = (account.number, device.number, json.dumps(_device_document(device)))
         self.state.execute("INSERT OR REPLACE INTO device VALUES (?, ?, ?)", values)
 
+    def link(self, device: Device) -> None:
+        """Link a new companion to its account and tell the account's other companions."""
+        self.add_companion(device)
+        self._tell_own_devices(device)
+
     def remove_companion(self, device: Device) -> None:
-        """Unlink a companion: its keys and everything waiting for it are gone."""
+        """Unlink a companion: its keys and everything waiting for it are gone; the others are told."""
         device.account.devices.pop(device.number, None)
+        self._tell_own_devices(device)
         device.queue.clear()
         for table in ("device", "prekey", "queue"):
             self.state.execute(
@@ -142,6 +158,24 @@ class Network:
     def serves(self, device: Device) -> bool:
         """Whether senders are told of this device."""
         return not device.is_primary or self.serve_primary or not device.account.companions
+
+    def _tell_own_devices(self, changed: Device) -> None:
+        """Give the other companions the new device list; without it they go on encrypting for the old one."""
+        account = changed.account
+        listed = [Node("device", {"jid": device.lid}) for device in account.devices.values() if self.serves(device)]
+        stamp = epoch_text()
+        for device in account.companions:
+            if device is changed:
+                continue
+            attrs: dict[str, Attribute] = {
+                "from": account.lid_jid,
+                "id": f"devices-{account.next_device}-{len(listed)}-{stamp}",
+                "type": "account_sync",
+                "t": stamp,
+            }
+            addresses = {known.lid for known in account.devices.values() if self.serves(known)}
+            content = Node("devices", {"dhash": device_list_hash(addresses)}, listed)
+            self.deliver(device, Node("notification", attrs, [content]))
 
     # Delivery
 

@@ -161,7 +161,7 @@ class Pairing:
                 PairingError(f"the companion refused: {error.text('text') if error else 'no reason'}")
             )
             return
-        self._network.add_companion(device)
+        self._network.link(device)
         self._network.counters.add("pairing.linked")
         outcome.set_result(device)
         attempt.connection.send(Node("stream:error", {"code": "515"}))

@@ -11,6 +11,7 @@ from local.whatsapp.pairing import Pairing, PairingError, UnknownCodeError
 if TYPE_CHECKING:
     from local.whatsapp.accounts import Account
     from local.whatsapp.contact import Contact
+    from local.whatsapp.lifecycle import Lifecycle
     from local.whatsapp.network import Network
     from local.whatsapp.state import Value
 
@@ -24,10 +25,12 @@ class PhonesApi:
     Args:
         network: the network.
         pairing: companions that wait to be linked.
+        lifecycle: for phones that leave WhatsApp.
         contacts: the phone of each account, by number; shared with the simulator.
     """
 
-    def __init__(self, network: Network, pairing: Pairing, contacts: dict[str, Contact]) -> None:
+    def __init__(self, network: Network, pairing: Pairing, lifecycle: Lifecycle, contacts: dict[str, Contact]) -> None:
+        self._lifecycle = lifecycle
         self._network = network
         self._pairing = pairing
         self._contacts = contacts
@@ -107,9 +110,10 @@ class PhonesApi:
         return 200, self._described(found)
 
     def leave(self, call: Call) -> Answer:
-        """Take a number off WhatsApp."""
+        """Take a number off WhatsApp; its companions are unlinked."""
         account = self.account(call)
         account.on_whatsapp = False
+        self._lifecycle.unlink(account)
         self._network.save(account)
         return 200, self._described(account)
 
@@ -164,6 +168,8 @@ class PhonesApi:
     def write(self, call: Call) -> Answer:
         """Type a message (or a reaction) on this phone."""
         contact = self._contact(call)
+        if not contact.account.on_whatsapp:
+            raise ApiError(409, "this phone left WhatsApp; register it again with POST /phones", "number")
         recipient = self._find(call.text("to"), "to")
         reaction = call.body.get("reaction")
         if reaction is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import TYPE_CHECKING
 
 from local.whatsapp.binary_xml import Attribute, Node
 from local.whatsapp.clock import epoch_text
 from local.whatsapp.jid import LID_SERVER, PHONE_SERVER, Jid
+from local.whatsapp.network import device_list_hash
 from local.whatsapp.signal.messages import InvalidMessageError, position_in_chain
 
 if TYPE_CHECKING:
@@ -146,10 +145,3 @@ class Relay:
         if addressed == true_list - {sender.lid}:
             return None
         return device_list_hash(true_list)
-
-
-def device_list_hash(devices: set[Jid]) -> str:
-    """The version-2 hash of a device list: truncated SHA-256 over the sorted addresses."""
-    names = sorted(f"{jid.user}.{0}:{jid.device}@{jid.server}" for jid in devices)
-    digest = hashlib.sha256("".join(names).encode()).digest()[:6]
-    return "2:" + base64.b64encode(digest).decode().rstrip("=")

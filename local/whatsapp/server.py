@@ -83,7 +83,7 @@ class Simulator:
 
     def _control_api(self) -> ControlApi:
         api = ControlApi(self.network.flush)
-        phones = PhonesApi(self.network, self._pairing, self.contacts)
+        phones = PhonesApi(self.network, self._pairing, self.lifecycle, self.contacts)
         phones.add_to(api)
         OperationsApi(self.network, self.lifecycle, phones).add_to(api)
         return api
