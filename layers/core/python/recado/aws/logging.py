@@ -9,7 +9,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 
 from recado.aws.settings import stage
 from recado.kernel.ids import Prefix
@@ -38,6 +39,13 @@ def metrics(component: str) -> Metrics:
     made = Metrics(namespace=_NAMESPACE)
     made.set_default_dimensions(stage=stage(), component=component)
     return made
+
+
+def count(component: str, name: str, value: float = 1) -> None:
+    """Write one count at once; for rooms, which do not know in which process they run and who flushes there."""
+    dimensions = {"stage": stage(), "component": component}
+    with single_metric(name, MetricUnit.Count, value, namespace=_NAMESPACE, default_dimensions=dimensions):
+        pass
 
 
 def masked(value: Any) -> Any:
