@@ -1,0 +1,108 @@
+"""A stand-in for ECS: keeps one task of a shard's service running, the way Fargate would.
+
+A task starts after a delay, on an empty disk, is asked to end by SIGTERM and killed 120 s later (the longest that
+Fargate grants), and is replaced, after growing pauses, when it ends by itself.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from local.stack.part import Part
+
+STOP_SECONDS = 120.0
+_PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_STEADY_SECONDS = 60.0
+
+
+class TaskService(Protocol):
+    """What the stack asks of whatever runs a shard's task."""
+
+    def start(self) -> None:
+        """Want one task."""
+        ...
+
+    async def stop(self) -> None:
+        """Want none, and wait until it is gone."""
+        ...
+
+
+class ProcessService:
+    """Runs a service's task as a process of this machine.
+
+    Args:
+        name: the service's name, in messages.
+        make_part: makes the process, given the task's disk.
+        disk: the folder for the tasks' disks.
+        start_delay: seconds from wanting a task to its start.
+        report: told in a sentence what happens.
+        changed: called when the task's process id has changed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_part: Callable[[Path], Part],
+        *,
+        disk: Path,
+        start_delay: float,
+        report: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self._make_part = make_part
+        self._disk = disk
+        self._start_delay = start_delay
+        self._report = report
+        self._changed = changed
+        self._part: Part | None = None
+        self._wanted = False
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running task."""
+        return self._part.pid if self._part and self._part.running else None
+
+    def start(self) -> None:
+        """Want one task."""
+        self._wanted = True
+        self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.name}")
+
+    async def stop(self) -> None:
+        """Want none: SIGTERM, and SIGKILL 120 s later."""
+        self._wanted = False
+        if self._part is not None and not await self._part.stop(STOP_SECONDS):
+            self._report(f"{self.name} did not end within {STOP_SECONDS:.0f} s and was killed")
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+
+    def kill(self) -> None:
+        """End the task at once."""
+        if self._part is not None:
+            self._part.kill()
+
+    async def _keep(self) -> None:
+        failures = 0
+        while self._wanted:
+            await asyncio.sleep(self._start_delay)
+            started = asyncio.get_running_loop().time()
+            self._part = self._make_part(self._empty_disk())
+            await self._part.start()
+            self._changed()
+            status = await self._part.wait()
+            if not self._wanted:
+                return
+            steady = asyncio.get_running_loop().time() - started > _STEADY_SECONDS
+            failures = 0 if steady else failures + 1
+            pause = _PAUSES_SECONDS[min(failures, len(_PAUSES_SECONDS)) - 1] if failures else 0.0
+            self._report(f"{self._part.failure(f'ended with status {status}')}\n  a new task follows in {pause:g} s")
+            await asyncio.sleep(pause)
+
+    def _empty_disk(self) -> Path:
+        shutil.rmtree(self._disk, ignore_errors=True)
+        self._disk.mkdir(mode=0o700, parents=True)
+        return self._disk
