@@ -119,7 +119,8 @@ class NumberGuard(ClinicItem):
     def free_for(cls, channel: Channel) -> Condition:
         """Return the condition that nobody but this channel holds the number."""
         own: Condition = (cls.clinic_id == channel.clinic_id) & (cls.channel_id == channel.channel_id)
-        return cls.pk.does_not_exist() | own
+        free: Condition = cls.pk.does_not_exist() | own
+        return free
 
 
 def channel_key(clinic_id: str, channel_id: str) -> tuple[str, str]:
