@@ -4,6 +4,7 @@ Every function is bound to a clinic and a channel by its arguments; none reads a
 """
 
 from recado.messages.service.accepting import accept, outbox_counter, outbox_rows
+from recado.messages.service.listing import Filters, list_channel, list_chat, list_clinic
 from recado.messages.service.observing import confirm_result, record_inbound, record_phone_sent
 from recado.messages.service.publication import keep_poison, mark_published, unpublished
 from recado.messages.service.reading import get
@@ -27,6 +28,7 @@ from recado.messages.service.sending import (
 )
 
 __all__ = [
+    "Filters",
     "Receipt",
     "ReceiptResult",
     "TakenReceipt",
@@ -37,6 +39,9 @@ __all__ = [
     "forget_parked",
     "get",
     "keep_poison",
+    "list_channel",
+    "list_chat",
+    "list_clinic",
     "mark_published",
     "outbox_counter",
     "outbox_rows",
