@@ -14,7 +14,7 @@ def delay_before(
     gaps: Sequence[float],
     *,
     retry_after: timedelta | None = None,
-    draw: Callable[[float, float], float] = random.uniform,
+    draw: Callable[[float, float], float] | None = None,
 ) -> timedelta | None:
     """Return how long to wait before an attempt, counted from the end of the one before.
 
@@ -30,7 +30,7 @@ def delay_before(
     if attempt > len(gaps):
         return None
     gap = gaps[attempt - 1]
-    wait = timedelta(seconds=draw(gap * (1 - JITTER), gap * (1 + JITTER)))
+    wait = timedelta(seconds=(draw or random.uniform)(gap * (1 - JITTER), gap * (1 + JITTER)))
     return max(wait, min(retry_after, LONGEST_RETRY_AFTER)) if retry_after else wait
 
 

@@ -1,0 +1,1 @@
+"""Each minute, moves webhook attempts that fall due to the deliveries queue."""
