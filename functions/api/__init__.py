@@ -1,0 +1,1 @@
+"""The REST API: the only place with FastAPI and Mangum."""
