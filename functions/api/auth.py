@@ -1,0 +1,110 @@
+"""Who is asking and what they may do: one dependency, to which every route names the scope it needs."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+
+from recado.clinics import service as clinics
+from recado.clinics.model import ClinicPrincipal, PlatformPrincipal, Principal, Scope
+from recado.kernel.errors import (
+    ChannelNotFoundError,
+    ClinicNotFoundError,
+    InsufficientScopeError,
+    UnauthenticatedError,
+)
+
+PLATFORM_SCOPES = frozenset({Scope.CLINICS_ADMIN, Scope.KEYS_WRITE})
+"""All that a platform key may do: set clinics up. It reads no patient's data and sends nothing."""
+
+_IMPLIED = {Scope.CHANNELS_WRITE: Scope.CHANNELS_READ, Scope.WEBHOOKS_WRITE: Scope.WEBHOOKS_READ}
+"""Who may change a channel or an endpoint may look at it. Sending does not imply reading what patients wrote."""
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="Bearer", description="`Authorization: Bearer rk_…`")
+_header = APIKeyHeader(
+    name="X-Api-Key", auto_error=False, scheme_name="ApiKey", description="The same key as `X-Api-Key: rk_…`"
+)
+
+
+def authorise(
+    request: Request,
+    security_scopes: SecurityScopes,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    api_key: Annotated[str | None, Depends(_header)],
+) -> Principal:
+    """Return who is asking, after checking that the key may do this in this clinic and channel.
+
+    The clinic is checked before the scope: of somebody else's clinic not even the rights it takes are told.
+
+    Raises:
+        UnauthenticatedError: no key, an unknown one or a revoked one.
+        ClinicNotFoundError: the path names a clinic that is not the key's own.
+        InsufficientScopeError: the key lacks the scope that the route declares.
+        ChannelNotFoundError: the key is limited to channels and the path names another.
+    """
+    key_text = bearer.credentials if bearer else api_key
+    if not key_text:
+        raise UnauthenticatedError("Send an API key as Authorization: Bearer or X-Api-Key.")
+    principal = clinics.authenticate(key_text)
+    request.state.api_key_id = principal.api_key_id
+    clinic_id = request.path_params.get("clinic_id")
+    if isinstance(principal, ClinicPrincipal):
+        request.state.clinic_id = principal.clinic_id
+        if clinic_id is not None and clinic_id != principal.clinic_id:
+            raise ClinicNotFoundError
+    _require_scopes(principal, security_scopes)
+    channel_id = request.path_params.get("channel_id")
+    if channel_id is not None and not may_see_channel(principal, channel_id):
+        raise ChannelNotFoundError
+    return principal
+
+
+def _require_scopes(principal: Principal, required: SecurityScopes) -> None:
+    granted = scopes_of(principal)
+    for scope in required.scopes:
+        if scope not in granted:
+            raise InsufficientScopeError(f"This needs a key with the scope {scope}.")
+
+
+def scopes_of(principal: Principal) -> frozenset[Scope]:
+    """Return the rights of a key, with those that others imply."""
+    if isinstance(principal, PlatformPrincipal):
+        return PLATFORM_SCOPES
+    return principal.scopes | {_IMPLIED[scope] for scope in principal.scopes if scope in _IMPLIED}
+
+
+def may_see_channel(principal: Principal, channel_id: str) -> bool:
+    """Say whether the key reaches this channel; keys without a channel list reach all of their clinic's."""
+    channels = channels_of(principal)
+    return channels is None or channel_id in channels
+
+
+def channels_of(principal: Principal) -> frozenset[str] | None:
+    """Return the channels a key is limited to, or None when it is not limited."""
+    return principal.channels if isinstance(principal, ClinicPrincipal) else None
+
+
+def require_platform(principal: Principal) -> None:
+    """Refuse everybody but the operators of the platform.
+
+    Raises:
+        InsufficientScopeError: the key belongs to a clinic.
+    """
+    if not isinstance(principal, PlatformPrincipal):
+        raise InsufficientScopeError("This needs a platform key.")
+
+
+def needs(scope: Scope) -> Any:
+    """Return the dependency for a route that takes this scope."""
+    return Security(authorise, scopes=[scope.value])
+
+
+ClinicsAdmin = Annotated[Principal, needs(Scope.CLINICS_ADMIN)]
+KeysWrite = Annotated[Principal, needs(Scope.KEYS_WRITE)]
+ChannelsRead = Annotated[Principal, needs(Scope.CHANNELS_READ)]
+ChannelsWrite = Annotated[Principal, needs(Scope.CHANNELS_WRITE)]
+MessagesRead = Annotated[Principal, needs(Scope.MESSAGES_READ)]
+MessagesSend = Annotated[Principal, needs(Scope.MESSAGES_SEND)]
+WebhooksRead = Annotated[Principal, needs(Scope.WEBHOOKS_READ)]
+WebhooksWrite = Annotated[Principal, needs(Scope.WEBHOOKS_WRITE)]
+ReportsRead = Annotated[Principal, needs(Scope.REPORTS_READ)]

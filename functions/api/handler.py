@@ -1,0 +1,43 @@
+"""The Lambda entry point: API Gateway's REST proxy events in and out of the application."""
+
+from typing import Any
+
+from aws_lambda_powertools import Tracer
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from mangum import Mangum
+
+from functions.api.app import create_app
+from functions.api.errors import PROBLEM_JSON
+from recado.aws.logging import logger, metrics
+
+_logger = logger("api")
+_metrics = metrics("api")
+_tracer = Tracer(service="api")
+_adapter = Mangum(
+    create_app(),
+    lifespan="off",
+    # Everything else is sent as base64, which API Gateway undoes only for the types it is told of.
+    text_mime_types=["text/", "application/json", "application/javascript", PROBLEM_JSON],
+)
+
+
+@_logger.inject_lambda_context(
+    correlation_id_path=correlation_paths.API_GATEWAY_REST, log_event=False, clear_state=True
+)
+@_metrics.log_metrics(capture_cold_start_metric=True)
+@_tracer.capture_lambda_handler(capture_response=False, capture_error=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request.
+
+    Neither the event nor the response is logged or traced: both hold patients' data.
+
+    Args:
+        event: API Gateway's REST proxy event (payload format 1.0).
+        context: Lambda's context.
+
+    Returns:
+        The proxy response: statusCode, headers, multiValueHeaders, body, isBase64Encoded.
+    """
+    answer: dict[str, Any] = _adapter(event, context)
+    return answer

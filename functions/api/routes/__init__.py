@@ -1,0 +1,1 @@
+"""One module per resource: HTTP in, a room's service called, HTTP out."""
