@@ -1,0 +1,135 @@
+"""The facts the supervisor itself states: a channel's state, a pairing code's readiness, a message's result.
+
+They go into the supervisor's own journal, on the disk before the call returns, and from there to the recorder.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from recado.channels.model import Channel, ChannelState
+from recado.kernel.clock import Clock, from_text, to_text
+from recado.messages.model import Message, StatusChange
+from recado.messages.status import MessageStatus
+from session_runner.blocking import Blocking
+from session_runner.journal import Journal
+
+
+class Facts:
+    """Writes facts into the supervisor's journal.
+
+    Args:
+        journal: the supervisor's own.
+        written: called after each write, so that it is published at once.
+        blocking: where the write runs.
+        clock: when a state was observed.
+    """
+
+    def __init__(self, journal: Journal, written: Callable[[], None], blocking: Blocking, clock: Clock) -> None:
+        self._journal = journal
+        self._written = written
+        self._blocking = blocking
+        self._clock = clock
+
+    async def channel_state(
+        self,
+        channel: Channel,
+        incarnation: str,
+        state: ChannelState,
+        reason: str,
+        *,
+        phone: str | None = None,
+        lid: str | None = None,
+        ban_expires_at: datetime | None = None,
+        desired_version: int | None = None,
+    ) -> None:
+        """State what a channel has come to.
+
+        Args:
+            channel: the channel.
+            incarnation: the session's incarnation that this is about.
+            state: the state.
+            reason: a stable code of why, empty where there is nothing to explain.
+            phone: the number it is paired with, ``+55…``.
+            lid: WhatsApp's id of the account.
+            ban_expires_at: the end of a ban.
+            desired_version: set when the attempt to connect has ended for good, so that nobody goes on wanting it.
+        """
+        data = {
+            "state": state.value,
+            "reason": reason or None,
+            "phone": phone,
+            "lid": lid,
+            "ban_expires_at": to_text(ban_expires_at) if ban_expires_at else None,
+            "desired_version": desired_version,
+        }
+        await self._write(channel, "channel.state", (incarnation, "channel.state"), data)
+
+    async def qr_ready(self, channel: Channel, incarnation: str, method: str, expires_at: str) -> None:
+        """State that a pairing code can be fetched; the code itself is a secret and not part of the fact."""
+        data = {"method": method, "expires_at": expires_at}
+        await self._write(channel, "channel.qr_ready", (incarnation, "channel.qr_ready"), data)
+
+    async def message_result(self, message: Message) -> None:
+        """State how the sending of a message ended.
+
+        Identity and time come from the message's stored history, so that stating it again after a crash is the
+        same fact.
+        """
+        change = result_of(message)
+        at = from_text(to_text(change.at))  # to the millisecond, which is what the table gives back
+        data = {
+            "message_id": message.message_id,
+            "status": change.status.value,
+            "whatsapp_id": message.whatsapp_id,
+            "code": change.code,
+            "at": to_text(at),
+        }
+        await self._blocking(
+            self._journal.append,
+            message.clinic_id,
+            message.channel_id,
+            "message.result",
+            (message.message_id, change.status.value),
+            at,
+            data,
+        )
+        self._written()
+
+    async def _write(self, channel: Channel, kind: str, identity: tuple[str, ...], data: dict[str, Any]) -> None:
+        await self._blocking(
+            self._journal.append,
+            channel.clinic_id,
+            channel.channel_id,
+            kind,
+            identity,
+            self._clock.now(),
+            data,
+            numbered=True,
+        )
+        self._written()
+
+
+_RESULTS = (
+    MessageStatus.SENT,
+    MessageStatus.FAILED,
+    MessageStatus.EXPIRED,
+    MessageStatus.SUPPRESSED,
+    MessageStatus.UNCERTAIN,
+)
+
+
+def result_of(message: Message) -> StatusChange:
+    """Return the history line that ended the sending; a message delivered since was sent all the same.
+
+    Raises:
+        ValueError: the message's sending has not ended.
+    """
+    for status in _RESULTS:
+        if change := message.last_change_to(status):
+            return change
+    if message.status in {MessageStatus.DELIVERED, MessageStatus.READ}:
+        # A receipt proved what no result had: the earliest proof stands for the sending.
+        proofs = [c for c in message.history if c.status in {MessageStatus.DELIVERED, MessageStatus.READ}]
+        return StatusChange(MessageStatus.SENT, proofs[0].at)
+    raise ValueError(f"the sending of {message.message_id} has not ended: {message.status}")
