@@ -1,0 +1,53 @@
+"""What the runner is told by its environment (task definition in the cloud, process supervisor locally)."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RunnerSettings(BaseSettings):
+    """The runner's settings, each from the environment variable ``RECADO_<NAME>``.
+
+    ``whatsapp_environment`` is added to the environment of the host processes only: proxy, trusted certificates
+    and the like. Empty means the real WhatsApp.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RECADO_", extra="ignore")
+
+    stage: str = "local"
+    shard_id: str
+    shard_queues: dict[str, str]
+    ingest_queue_url: str
+    vault_bucket: str
+    kms_key_id: str
+    runner_directory: Path
+    sessions_per_host: Annotated[int, Field(ge=1, le=200)] = 50
+    spare_hosts: Annotated[int, Field(ge=0, le=4)] = 1
+    session_starts_per_second: Annotated[float, Field(gt=0)] = 10.0
+    health_host: str = "127.0.0.1"
+    health_port: int = 0
+    send_gap_seconds: tuple[float, float] = (3.0, 8.0)
+    connect_backoff_seconds: tuple[float, float] = (2.0, 300.0)
+    reread_seconds: Annotated[float, Field(gt=0)] = 60.0
+    liveness_seconds: Annotated[float, Field(gt=0)] = 30.0
+    shutdown_seconds: Annotated[float, Field(gt=0, le=115)] = 100.0
+    command_wait_seconds: Annotated[int, Field(ge=0, le=20)] = 20
+    blocking_calls: Annotated[int, Field(ge=2, le=64)] = 16
+    whatsapp_environment: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def command_queue_url(self) -> str:
+        """The address of this shard's command queue."""
+        return self.shard_queues[self.shard_id]
+
+    @model_validator(mode="after")
+    def _knows_its_queue(self) -> "RunnerSettings":
+        if self.shard_id not in self.shard_queues:
+            raise ValueError(f"no command queue is declared for shard {self.shard_id!r}")
+        for name in ("send_gap_seconds", "connect_backoff_seconds"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high:
+                raise ValueError(f"{name} is [least, most] with 0 <= least <= most")
+        return self
