@@ -1,7 +1,5 @@
 """Fixtures: a simulator of its own for each test, and hosts that are killed afterwards."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator

@@ -1,7 +1,5 @@
 """What the tests of hosts hold in their hands: hosts against a simulator, their notices and their journals."""
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
@@ -19,10 +17,10 @@ PATIENT = "5511977770001"
 WAIT_SECONDS = 20.0
 
 
-async def eventually(check: Callable[[], Any], timeout: float = WAIT_SECONDS) -> Any:
+async def eventually(check: Callable[[], Any]) -> Any:
     """Return what ``check`` returns once that is true."""
-    async with asyncio.timeout(timeout):
-        while not (result := await asyncio.to_thread(check)):
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not (result := await asyncio.to_thread(check)):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
     return result
 
@@ -41,9 +39,9 @@ class RunningHost:
         self.notices.append(notice)
         self._arrived.set()
 
-    async def notice(self, timeout: float = WAIT_SECONDS, **fields: Any) -> dict[str, Any]:
+    async def notice(self, **fields: Any) -> dict[str, Any]:
         """Wait for a notice with these fields, among those not waited for yet, and take it out."""
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 self._arrived.clear()
                 for notice in self.notices:
@@ -90,7 +88,7 @@ class HostBench:
         )
         return running
 
-    def session(self, channel_id: str = "chn_clinic", database: Path | None = None) -> dict[str, str]:
+    def session(self, channel_id: str = "chn_clinic", database: Path | None = None) -> dict[str, Any]:
         """The fields that start or pair a session, with a fresh incarnation."""
         file = database or self.directory / channel_id / "session.db"
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,5 @@
 """Sending and receiving through a host."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

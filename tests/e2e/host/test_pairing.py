@@ -1,7 +1,5 @@
 """Linking a phone in a disposable host."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Copies of session files taken under traffic, and what restoring them is worth."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import sqlite3
