@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ async def state_of(running: RunningHost) -> str:
     return str(status["sessions"][CHANNEL]["state"])
 
 
-async def ended_by(running: RunningHost, event: str) -> dict[str, object]:
+async def ended_by(running: RunningHost, event: str) -> dict[str, Any]:
     """Wait for a terminal event and for the host to have cleared the session away by itself."""
     notice = await running.notice(kind="session_event", event=event)
     await running.notice(kind="session_event", event="stopped")
