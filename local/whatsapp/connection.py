@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class Line(Protocol):
     """The message transport under a connection: a WebSocket."""
 
-    def write(self, message: bytes) -> None:
-        """Send one binary message."""
+    def write(self, messages: list[bytes]) -> None:
+        """Send binary messages."""
 
     def close(self) -> None:
         """Close after what was written."""
@@ -181,16 +181,17 @@ class ClientConnection:
             due = max(due, self._delayed[-1][0])
         held, self._held_back = self._held_back, []
         if due <= loop.time() and not self._delayed:
-            for frame in held:
-                self._line.write(frame)
+            self._line.write(held)
             return
         self._delayed.extend((due, frame) for frame in held)
         loop.call_at(due, self._write_delayed)
 
     def _write_delayed(self) -> None:
         now = asyncio.get_running_loop().time()
+        ready = []
         while self._delayed and self._delayed[0][0] <= now + 0.001:
-            self._line.write(self._delayed.popleft()[1])
+            ready.append(self._delayed.popleft()[1])
+        self._line.write(ready)
 
     def silence(self, seconds: float) -> None:
         """Neither read nor write for a while; then everything comes at once."""

@@ -7,7 +7,6 @@ again) when something cannot be decrypted.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from typing import TYPE_CHECKING
@@ -67,8 +66,8 @@ class Contact:
     # A connected device
 
     def send(self, node: Node) -> None:
-        """Take a stanza from the server; it is handled in a later turn of the event loop."""
-        asyncio.get_running_loop().call_soon(self._receive, node)
+        """Take a stanza from the server; it is handled before the state is committed."""
+        self._network.before_commit(lambda: self._receive(node))
 
     def close(self) -> None:
         """A phone inside the simulator is not thrown off the line; there is nothing to close."""
@@ -96,8 +95,12 @@ class Contact:
         """Disconnect; what arrives now waits at the server."""
         self.device.outlet, self.device.active = None, False
 
-    def reinstall(self) -> None:
-        """Lose all keys and sessions, as a phone that was set up anew."""
+    def reinstall(self, *, announce: bool = True) -> None:
+        """Lose all keys and sessions, as a phone that was set up anew.
+
+        Args:
+            announce: whether the server tells those who have sessions with it.
+        """
         peers = {
             row[0] for row in self._network.state.query(
                 "SELECT address FROM session WHERE number = ?", (self.account.number,)
@@ -106,7 +109,8 @@ class Contact:
         self._network.state.execute("DELETE FROM session WHERE number = ?", (self.account.number,))
         self._network.reinstall(self.account)
         self._party = self._new_party()
-        self._tell_of_new_identity({str(peer) for peer in peers})
+        if announce:
+            self._tell_of_new_identity({str(peer) for peer in peers})
 
     def _tell_of_new_identity(self, peers: set[str]) -> None:
         users = {peer.partition("@")[0].partition(":")[0] for peer in peers}
@@ -121,7 +125,9 @@ class Contact:
 
     # Sending
 
-    def write(self, recipient: Account, message: bytes, kind: str = "text", text: str | None = None) -> str:
+    def write(
+        self, recipient: Account, message: bytes, kind: str = "text", text: str | None = None, *, damaged: bool = False
+    ) -> str:
         """Send a message to a person and copies to the own companions; returns its id.
 
         Args:
@@ -129,6 +135,7 @@ class Contact:
             message: serialized ``Message``.
             kind: the stanza's type, ``text`` or ``reaction``.
             text: what to show in lists.
+            damaged: whether to spoil the ciphertexts, so that the receivers have to ask again.
         """
         message_id = new_message_id()
         self._network.state.execute(
@@ -143,6 +150,10 @@ class Contact:
         encrypted = [
             Node("to", {"jid": device.lid}, [self._encrypt(device, plain)]) for device, plain in plaintexts.items()
         ]
+        if damaged:
+            for target in encrypted:
+                for part in target.all("enc"):
+                    part.content = part.data()[:-1] + bytes([part.data()[-1] ^ 1])
         attrs: dict[str, Attribute] = {"id": message_id, "type": kind, "to": recipient.lid_jid}
         self._submit(self.device, Node("message", attrs, [Node("participants", {}, encrypted)]))
         self._network.ledger.text_to_clients(self.account.number, message_id, text)
@@ -184,7 +195,6 @@ class Contact:
             self._acknowledge(node)
         elif node.tag == "chatstate":
             self._receive_chat_state(node)
-        self._network.flush_soon()
 
     def _receive_message(self, node: Node) -> None:
         sender = node.jid("from")

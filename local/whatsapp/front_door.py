@@ -251,10 +251,10 @@ class WebSocketConnection(asyncio.Protocol):
         """Tell the client connection."""
         self._client.lost()
 
-    def write(self, message: bytes) -> None:
-        """Send one binary message."""
-        if not self._transport.is_closing():
-            self._transport.write(self._socket.send(BytesMessage(data=message)))
+    def write(self, messages: list[bytes]) -> None:
+        """Send binary messages."""
+        if messages and not self._transport.is_closing():
+            self._transport.write(b"".join(self._socket.send(BytesMessage(data=message)) for message in messages))
 
     def close(self) -> None:
         """Close after what was written."""

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 import json
+import logging
+from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from local.whatsapp.state import State
 
+_log = logging.getLogger(__name__)
 _QUEUED_TAGS = ("message", "receipt", "notification")
 
 
@@ -66,6 +69,7 @@ class Network:
         self.new_account: Callable[[Account], None] = lambda _account: None
         self._waiting: dict[Flushable, None] = {}
         self._flush_planned = False
+        self._errands: deque[Callable[[], None]] = deque()
 
     # Accounts
 
@@ -180,8 +184,11 @@ class Network:
     # Delivery
 
     def deliver(self, device: Device, node: Node) -> None:
-        """Put a stanza into a device's queue, and send it at once if the device is connected."""
-        if node.tag in _QUEUED_TAGS:
+        """Put a stanza into a device's queue, and send it at once if the device is connected.
+
+        A phone that is on takes its stanza before the next commit, so nothing has to be kept for it.
+        """
+        if node.tag in _QUEUED_TAGS and not (device.is_primary and device.active):
             key = queue_key(node)
             device.queue.pop(key, None)
             device.queue[key] = node
@@ -230,6 +237,11 @@ class Network:
 
     # Writing
 
+    def before_commit(self, errand: Callable[[], None]) -> None:
+        """Do something in this turn of the event loop, inside the transaction that is open now."""
+        self._errands.append(errand)
+        self.flush_soon()
+
     def flush_soon(self, connection: Flushable | None = None) -> None:
         """Commit the state at the end of this turn of the event loop and then let the connection write."""
         if connection is not None:
@@ -239,12 +251,21 @@ class Network:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
-        """Commit, then write everything that waited for it."""
+        """Run errands, commit, then write everything that waited for it."""
+        while self._errands:
+            self._run(self._errands.popleft())
         self._flush_planned = False
         self.state.commit()
         waiting, self._waiting = self._waiting, {}
         for connection in waiting:
             connection.flush()
+
+    def _run(self, errand: Callable[[], None]) -> None:
+        try:
+            errand()
+        except Exception:  # noqa: BLE001 - one phone's failure must not stop the network; counted and logged
+            self.counters.add("errand_failed")
+            _log.exception("a phone inside the simulator failed")
 
     def reply_result(self, device: Device, request: Node, content: list[Node] | None = None) -> None:
         """Answer an iq with a result."""

@@ -176,7 +176,8 @@ class PhonesApi:
             return self._react(contact, recipient, reaction)
         text, reply_to = call.text("text"), call.optional_text("reply_to")
         message = content.text_message(text, reply_to, str(recipient.lid_jid) if reply_to else None)
-        return 201, {"id": contact.write(recipient, message, "text", text)}
+        damaged = call.flag("damaged", default=False)
+        return 201, {"id": contact.write(recipient, message, "text", text, damaged=damaged)}
 
     def _react(self, contact: Contact, recipient: Account, reaction: object) -> Answer:
         if not isinstance(reaction, dict) or not isinstance(reaction.get("id"), str):
@@ -224,7 +225,7 @@ class PhonesApi:
         account = self.account(call)
         if account.companions:
             raise ApiError(409, "unlink this phone's companions first: setting a phone up anew unlinks them", "number")
-        self._contacts[account.number].reinstall()
+        self._contacts[account.number].reinstall(announce=call.flag("announce", default=True))
         return 200, self._described(account)
 
     def offline(self, call: Call) -> Answer:

@@ -12,26 +12,52 @@ import logging
 import os
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neonize import events
 from neonize.client import NewClient
-from neonize.proto.Neonize_pb2 import JID
 from neonize.utils.enum import ChatPresence, ChatPresenceMedia, MediaType, ReceiptType
 from neonize.utils.jid import build_jid
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from neonize.proto.Neonize_pb2 import JID
+
 _LOCK = threading.Lock()
+_PLAIN_EVENTS = (
+    "Connected",
+    "Disconnected",
+    "LoggedOut",
+    "StreamReplaced",
+    "TemporaryBan",
+    "ClientOutdated",
+    "ConnectFailure",
+    "StreamError",
+    "KeepAliveTimeout",
+    "IdentityChange",
+    "UndecryptableMessage",
+    "ChatPresence",
+    "OfflineSyncCompleted",
+)
 
 
 def report(**fields: Any) -> None:
     with _LOCK:
-        sys.__stdout__.write("@" + json.dumps(fields) + "\n")
-        sys.__stdout__.flush()
+        print("@" + json.dumps(fields), flush=True)  # noqa: T201 - stdout is the wire to the test
 
 
 def _jid(text: str) -> JID:
     user, _, server = text.partition("@")
     return build_jid(user, server or "s.whatsapp.net")
+
+
+_EVENT_FIELDS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "TemporaryBan": lambda event: {"code": event.Code, "expire": event.Expire},
+    "ConnectFailure": lambda event: {"reason": event.Reason},
+    "LoggedOut": lambda event: {"on_connect": event.OnConnect},
+    "ChatPresence": lambda event: {"state": event.State},
+}
 
 
 class ClientProcess:
@@ -40,23 +66,13 @@ class ClientProcess:
     def __init__(self, database: str) -> None:
         self.client = NewClient(database, uuid=f"{os.getpid()}")
         self.client.event.qr(lambda _client, data: report(event="qr", code=data.decode()))
-        for kind in (
-            events.ConnectedEv, events.DisconnectedEv, events.LoggedOutEv, events.StreamReplacedEv, events.TemporaryBanEv,
-            events.ClientOutdatedEv, events.ConnectFailureEv, events.StreamErrorEv, events.KeepAliveTimeoutEv,
-            events.IdentityChangeEv, events.UndecryptableMessageEv, events.ChatPresenceEv, events.OfflineSyncCompletedEv,
-        ):  # fmt: skip
-            self._listen(kind)
+        for name in _PLAIN_EVENTS:
+            self._listen(getattr(events, name + "Ev"), name)
         self.client.event(events.MessageEv)(self._message)
         self.client.event(events.ReceiptEv)(self._receipt)
 
-    def _listen(self, kind: Any) -> None:
-        name = kind.__name__.removesuffix("Ev")
-        fields = {
-            "TemporaryBan": lambda event: {"code": event.Code, "expire": event.Expire},
-            "ConnectFailure": lambda event: {"reason": event.Reason},
-            "LoggedOut": lambda event: {"on_connect": event.OnConnect},
-            "ChatPresence": lambda event: {"state": event.State},
-        }.get(name, lambda _event: {})
+    def _listen(self, kind: Any, name: str) -> None:
+        fields = _EVENT_FIELDS.get(name, lambda _event: {})
         self.client.event(kind)(lambda _client, event: report(event=name, **fields(event)))
 
     def _message(self, _client: NewClient, event: Any) -> None:

@@ -12,11 +12,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.whatsapp.redirect import client_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 20.0
@@ -78,7 +80,8 @@ class RealClient:
     """The unmodified client in a subprocess."""
 
     def __init__(self, simulator: RunningSimulator, database: Path) -> None:
-        environment = {**os.environ, **client_environment(simulator.port, simulator.state, python_path=str(ROOT))}
+        turned = client_environment(simulator.port, simulator.state, python_path=str(ROOT))
+        environment = {**os.environ, **turned}  # noqa: TID251 - a child process inherits what this one has
         self._simulator = simulator
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).parent / "client_process.py"), str(database)],

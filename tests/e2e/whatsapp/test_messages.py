@@ -167,3 +167,43 @@ def test_two_real_clients_and_a_second_companion(
 def test_media_is_uploaded_and_downloaded(simulator: RunningSimulator, client: RealClient) -> None:
     """The client uploads an encrypted file and gets the same bytes back."""
     assert client.do("media_round_trip", text=os.urandom(5000).hex())
+
+
+def test_retry_receipts_repair_both_directions(simulator: RunningSimulator, client: RealClient) -> None:
+    """A phone that lost its sessions asks the client again; the client asks again for a damaged message."""
+    client.do("send", to=PATIENT, text="antes")
+    client.event("Message", id=simulator.write(PATIENT, CLINIC, "oi"))
+    simulator.post(f"/phones/{PATIENT}/reinstall", announce=False)
+    client.do("send", to=PATIENT, text="em sessão velha")
+    eventually(lambda: simulator.texts(PATIENT) == ["antes", "em sessão velha"], "the message is sent again")
+    counters = simulator.get("/counters")
+    assert counters["contact.undecryptable"] >= 1
+    assert counters["message.retried"] >= 1
+
+    damaged = simulator.post(f"/phones/{PATIENT}/messages", to=CLINIC, text="estragada", damaged=True)["id"]
+    client.event("UndecryptableMessage")
+    assert client.event("Message", id=damaged)["text"] == "estragada"
+    assert simulator.get("/ledger/summary")["repeated_keys_by_contacts"] == 0
+
+
+def test_silence_and_latency_only_delay(simulator: RunningSimulator, client: RealClient) -> None:
+    """What comes in a silent second arrives after it; with latency everything still arrives, in order."""
+    simulator.post(f"/phones/{CLINIC}/silence", seconds=1)
+    silent = simulator.write(PATIENT, CLINIC, "no silêncio")
+    assert client.is_quiet("Message", for_s=0.5)
+    client.event("Message", id=silent)
+    simulator.post("/faults", latency_ms=100)
+    ids = [simulator.write(PATIENT, CLINIC, f"{number}") for number in range(5)]
+    assert [client.event("Message")["id"] for _ in ids] == ids
+    client.do("send", to=PATIENT, text="com atraso")
+
+
+def test_new_companion_gets_copies_from_the_older_one(
+    simulator: RunningSimulator, client: RealClient, new_client: NewClient
+) -> None:
+    """A companion that already knows the device list learns of a new one, and encrypts for it too."""
+    client.do("send", to=PATIENT, text="antes do segundo")
+    second = new_client("second companion")
+    second.pair(CLINIC)
+    copy = client.do("send", to=PATIENT, text="depois do segundo")
+    assert second.event("Message", id=copy)["from_me"]
