@@ -209,9 +209,12 @@ def _page(
     shown: list[Message] = []
     last: MessageItem | None = None
     for read, item in enumerate(source):
-        if len(shown) == limit or read == _MOST_READ:
+        if read == _MOST_READ:
             return Page(shown, last.key() if last else None)
         if filters.admits(item):
+            # Only one more that the list shows says that something follows.
+            if len(shown) == limit:
+                return Page(shown, last.key() if last else None)
             shown.append(item.message())
         last = item
     return Page(shown)
