@@ -1,15 +1,21 @@
 """What the API's tests share: time that costs nothing, and callers with keys."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi.testclient import TestClient
 from httpx import Response
 
 from functions.api.waiting import Patience
+from recado.channels import service as channels
+from recado.channels.model import ChannelState
 from recado.clinics import service as clinics
 from recado.clinics.model import Scope
+from recado.kernel.ids import Prefix, new_id
+from recado.messages import service as messages
+from recado.messages.model import MessageType, ObservedMessage, Party
 
 
 class CountingTime:
@@ -20,10 +26,19 @@ class CountingTime:
 
     def __init__(self) -> None:
         self.slept = 0.0
+        self._coming: list[tuple[float, Callable[[], object]]] = []
         self.patience = Patience(monotonic=lambda: self.slept, sleep=self._sleep)
+
+    def after(self, seconds: float, happen: Callable[[], object]) -> None:
+        """Let something happen once so many seconds have been slept through."""
+        self._coming.append((seconds, happen))
 
     def _sleep(self, seconds: float) -> None:
         self.slept += seconds
+        due = [happen for at, happen in self._coming if at <= self.slept]
+        self._coming = [(at, happen) for at, happen in self._coming if at > self.slept]
+        for happen in due:
+            happen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +100,44 @@ def assert_problem(answer: Response, status: int, code: str, field: str | None =
     assert problem["field"] == field, problem
     assert problem["request_id"] == answer.headers["x-request-id"]
     return problem
+
+
+def report(caller: Caller, channel_id: str, state: ChannelState, **facts: Any) -> None:
+    """Let the channel's runner report a state."""
+    sequence = channels.reserve_sequences(caller.clinic_id, channel_id, 1)
+    channels.apply_state(
+        caller.clinic_id,
+        channel_id,
+        state=state,
+        reason=None,
+        sequence=sequence,
+        observed_at=datetime.now(UTC),
+        **facts,
+    )
+
+
+def link(caller: Caller, channel_id: str, phone: str) -> None:
+    """Let the channel's runner link a phone and connect."""
+    channels.claim_number(caller.clinic_id, channel_id, phone, "100000000000001@lid")
+    report(caller, channel_id, ChannelState.CONNECTED)
+    channels.put_liveness(caller.clinic_id, channel_id, connected=True, last_frame_at=datetime.now(UTC), epoch=1)
+
+
+def receive(caller: Caller, channel_id: str, text: str, whatsapp_id: str = "3EB0AA") -> str:
+    """Let a contact's message come in and return its id."""
+    now = datetime.now(UTC)
+    contact = Party(e164="+5511977770001", lid="100000000000002@lid")
+    observed = ObservedMessage(
+        clinic_id=caller.clinic_id,
+        channel_id=channel_id,
+        entry_id=new_id(Prefix.EVENT),
+        whatsapp_id=whatsapp_id,
+        type=MessageType.TEXT,
+        chat=contact,
+        sender=contact,
+        to=Party(e164="+5511988880001"),
+        text=text,
+        timestamp=now,
+        observed_at=now,
+    )
+    return messages.record_inbound(observed)[0].message_id
