@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from recado.clinics import service as clinics
+from recado.clinics.authentication import forget_all
 from tests.support.aws import EmulatedAws, emulated_aws, forget_emulated_clients
 from tests.support.clock import FixedClock
+
+# Timed examples would fail on a busy machine, which says nothing about the code.
+settings.register_profile("recado", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("recado")
 
 
 @pytest.fixture
@@ -21,7 +28,20 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedAws]:
         yield account
 
 
+@pytest.fixture
+def aurora(aws: EmulatedAws) -> str:
+    """The id of the clinic to which things happen."""
+    return clinics.create_clinic("Clínica Aurora", "America/Sao_Paulo").clinic_id
+
+
+@pytest.fixture
+def brisa(aws: EmulatedAws) -> str:
+    """The id of the other clinic, which must never see or change any of it."""
+    return clinics.create_clinic("Clínica Brisa", "America/Recife").clinic_id
+
+
 @pytest.fixture(autouse=True)
 def _own_clients(request: pytest.FixtureRequest) -> None:
+    forget_all()
     if "aws" not in request.fixturenames:
         forget_emulated_clients()

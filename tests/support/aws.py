@@ -11,6 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from recado.aws import clients, connections, settings
 from recado.aws.schema import TABLES, creation_request
@@ -56,15 +59,14 @@ _CACHED_CLIENTS = (
     clients.s3,
     clients.events,
     clients.kms,
-    connections.connection,
-    connections.table_connection,
 )
 
 
 class _Kept:
-    """Whether the clients made so far belong to the emulated account; making them costs more than most tests."""
+    """What is kept from test to test, because making it costs more than most tests do."""
 
     emulated = False
+    """Whether the clients made so far belong to the emulated account."""
 
 
 def forget_settings() -> None:
@@ -72,6 +74,7 @@ def forget_settings() -> None:
     _Kept.emulated = False
     for cached in (*_CACHED_SETTINGS, *_CACHED_CLIENTS):
         cached.cache_clear()
+    connections.forget()
 
 
 def forget_emulated_clients() -> None:
@@ -117,7 +120,7 @@ class EmulatedAws:
 
 @contextmanager
 def emulated_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedAws]:
-    """Run the product against a fresh, complete account."""
+    """Run the product against a complete account with nothing in it."""
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "RECADO_WEBHOOK_RETRY_GAPS", "RECADO_WEBHOOK_ALLOWED_NETWORKS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in ENVIRONMENT.items():
@@ -129,9 +132,17 @@ def emulated_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedAws]:
         _Kept.emulated = True
     for cached in _CACHED_SETTINGS:
         cached.cache_clear()
-    with mock_aws():
-        _furnish()
+    kept = f"recado-test-{next(iter(TABLES))}" in dynamodb_backends[_ACCOUNT][REGION].tables
+    mock = mock_aws()
+    mock.start(reset=not kept)
+    try:
+        if kept:
+            _empty()
+        else:
+            _furnish()
         yield account
+    finally:
+        mock.stop(remove_data=False)
 
 
 def _make_calls_atomic(monkeypatch: pytest.MonkeyPatch, account: EmulatedAws) -> None:
@@ -147,6 +158,24 @@ def _make_calls_atomic(monkeypatch: pytest.MonkeyPatch, account: EmulatedAws) ->
             return process(self, request)
 
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time)
+
+
+def demolish() -> None:
+    """Have the next test's account built from nothing; for tests that change more than what is in it."""
+    mock = mock_aws()
+    mock.start()
+    mock.stop()
+
+
+def _empty() -> None:
+    for table in dynamodb_backends[_ACCOUNT][REGION].tables.values():
+        table.items.clear()
+    for queue in sqs_backends[_ACCOUNT][REGION].queues.values():
+        queue._messages = []
+        queue._pending_messages = set()
+    for bucket in s3_backends[_ACCOUNT]["aws"].buckets.values():
+        bucket.keys.clear()
+        bucket.multiparts.clear()
 
 
 def _furnish() -> None:

@@ -3,6 +3,7 @@
 A client left at botocore's defaults waits 60 seconds per try: longer than any of our callers can.
 """
 
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -23,35 +24,43 @@ ATTEMPTS = 4
 _CONNECTIONS = 50
 _LONG_POLL_READ_SECONDS = 30
 
+# boto3's default session does not bear two threads that make clients at once.
+_making = threading.Lock()
+
 
 @lru_cache(maxsize=1)
 def sqs() -> "SQSClient":
     """Return the SQS client for sending and deleting, and for receiving with a wait below 10 seconds."""
-    return boto3.client("sqs", region_name=region(), config=_config(READ_SECONDS))
+    with _making:
+        return boto3.client("sqs", region_name=region(), config=_config(READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def long_polling_sqs() -> "SQSClient":
     """Return the SQS client for receiving with SQS's full 20 seconds of wait, which outlast the usual time-out."""
-    return boto3.client("sqs", region_name=region(), config=_config(_LONG_POLL_READ_SECONDS))
+    with _making:
+        return boto3.client("sqs", region_name=region(), config=_config(_LONG_POLL_READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def s3() -> "S3Client":
     """Return the S3 client."""
-    return boto3.client("s3", region_name=region(), config=_config(READ_SECONDS))
+    with _making:
+        return boto3.client("s3", region_name=region(), config=_config(READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def events() -> "EventBridgeClient":
     """Return the EventBridge client."""
-    return boto3.client("events", region_name=region(), config=_config(READ_SECONDS))
+    with _making:
+        return boto3.client("events", region_name=region(), config=_config(READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def kms() -> "KMSClient":
     """Return the KMS client."""
-    return boto3.client("kms", region_name=region(), config=_config(READ_SECONDS))
+    with _making:
+        return boto3.client("kms", region_name=region(), config=_config(READ_SECONDS))
 
 
 def _config(read_seconds: int) -> Config:

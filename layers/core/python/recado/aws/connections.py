@@ -10,7 +10,7 @@ from pynamodb.connection.base import MetaTable
 from pynamodb.connection.table import TableConnection
 
 from recado.aws.clients import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
-from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES, key_schema
+from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES, Table, key_schema
 from recado.aws.settings import region, table_names
 
 _CONNECTIONS = 50
@@ -24,39 +24,47 @@ def connection(*, impatient: bool = False) -> Connection:
     Args:
         impatient: for callers to whom a late answer is worth nothing (leases): short time-outs and one try.
     """
-    return Connection(
+    made = Connection(
         region=region(),
         connect_timeout_seconds=_IMPATIENT_SECONDS if impatient else CONNECT_SECONDS,
         read_timeout_seconds=_IMPATIENT_SECONDS if impatient else READ_SECONDS,
         max_retry_attempts=0 if impatient else ATTEMPTS - 1,
         max_pool_connections=_CONNECTIONS,
     )
+    # All tables at once: added on first use, two threads could add the same one, which PynamoDB refuses.
+    for table in TABLES.values():
+        made.add_meta_table(_described(table))
+    return made
+
+
+def table_connection(table: str, *, impatient: bool = False) -> TableConnection:
+    """Return the connection to one table of ``recado.aws.schema``, under its deployed name."""
+    return _table_connection(table, impatient)
 
 
 @lru_cache(maxsize=2 * len(TABLES))
-def table_connection(table: str, *, impatient: bool = False) -> TableConnection:
-    """Return the connection to one table of ``recado.aws.schema``, under its deployed name."""
-    name = table_names().name_of(table)
-    shared = connection(impatient=impatient)
-    bound = TableConnection(name)
-    bound.connection = shared
-    shared.add_meta_table(
-        MetaTable(
-            {
-                "TableName": name,
-                "KeySchema": key_schema(HASH_KEY, RANGE_KEY),
-                "AttributeDefinitions": [
-                    {"AttributeName": key, "AttributeType": "S"} for key in sorted(_keys_of(table))
-                ],
-                "GlobalSecondaryIndexes": [
-                    {"IndexName": index.name, "KeySchema": key_schema(index.hash_key, index.range_key)}
-                    for index in TABLES[table].indexes
-                ],
-            }
-        )
-    )
+def _table_connection(table: str, impatient: bool) -> TableConnection:
+    bound = TableConnection(table_names().name_of(table))
+    bound.connection = connection(impatient=impatient)
     return bound
 
 
-def _keys_of(table: str) -> set[str]:
-    return {HASH_KEY, RANGE_KEY} | {key for index in TABLES[table].indexes for key in (index.hash_key, index.range_key)}
+def forget() -> None:
+    """Make the connections anew on their next use, for another environment."""
+    connection.cache_clear()
+    _table_connection.cache_clear()
+
+
+def _described(table: Table) -> MetaTable:
+    keys = {HASH_KEY, RANGE_KEY} | {key for index in table.indexes for key in (index.hash_key, index.range_key)}
+    return MetaTable(
+        {
+            "TableName": table_names().name_of(table.name),
+            "KeySchema": key_schema(HASH_KEY, RANGE_KEY),
+            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in sorted(keys)],
+            "GlobalSecondaryIndexes": [
+                {"IndexName": index.name, "KeySchema": key_schema(index.hash_key, index.range_key)}
+                for index in table.indexes
+            ],
+        }
+    )
