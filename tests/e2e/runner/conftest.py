@@ -1,10 +1,12 @@
 """Fixtures: an emulated AWS account, a simulator of its own and a platform around them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from recado.aws import settings
 from tests.e2e.runner.harness import Platform
 from tests.e2e.whatsapp.harness import RunningSimulator
 from tests.support.aws import EmulatedAws
@@ -15,7 +17,10 @@ PATIENT = "5511977770001"
 
 
 @pytest.fixture
-def platform(aws: EmulatedAws, tmp_path: Path) -> Iterator[Platform]:
+def platform(aws: EmulatedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    only = {"shard-001": settings.shard_queues()["shard-001"]}
+    monkeypatch.setenv("RECADO_SHARD_QUEUES", json.dumps(only))
+    settings.shard_queues.cache_clear()
     simulator = RunningSimulator(tmp_path / "simulator")
     for number, name in ((PATIENT, "Ana"), (CLINIC, "Aurora"), (OTHER_CLINIC, "Brisa")):
         simulator.post("/phones", number=number, name=name)
