@@ -37,7 +37,7 @@ class Outlet(Protocol):
         """Neither read nor write for a while; then everything comes at once."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Device:
     """One device of an account: the phone itself (number 0) or a companion."""
 
@@ -52,7 +52,6 @@ class Device:
     outlet: Outlet | None = None
     active: bool = False
     held: bool = False
-    replay_source: list[Node] = field(default_factory=list)
 
     @property
     def lid(self) -> Jid:
@@ -82,7 +81,7 @@ class Restrictions:
     send_error_count: int = 0
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Account:
     """A person: ``number`` as people dial it, ``user`` as WhatsApp registered it, ``lid`` the hidden number."""
 

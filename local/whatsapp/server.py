@@ -59,29 +59,34 @@ class Simulator:
         options.state.mkdir(parents=True, exist_ok=True)
         self._state = State(options.state / "whatsapp.sqlite")
         self.network = Network(self._state, Codec(installed_dictionaries()), serve_primary=options.serve_primary)
-        self._prekeys = Prekeys(self.network, small_first_upload=options.small_first_upload)
+        self.prekeys = Prekeys(self.network, small_first_upload=options.small_first_upload)
         self._login = Login(self.network)
         self.lifecycle = Lifecycle(self.network)
-        self._stanzas = Stanzas(self.network, self._prekeys, self._login, self.lifecycle)
+        self._stanzas = Stanzas(self.network, self.prekeys, self._login, self.lifecycle)
         self._pairing = Pairing(self.network)
         self.contacts: dict[str, Contact] = {}
+        self.control_api = self._build_control_api()
         self._server: asyncio.Server | None = None
         self.port = 0
 
-    async def start(self) -> None:
-        """Load the state and listen; :attr:`port` is known afterwards."""
+    def load(self) -> None:
+        """Load the state and give every account its phone."""
         self.network.new_account = self._give_phone
         self.network.load()
         self.network.flush()
+
+    async def start(self) -> None:
+        """Load the state and listen; :attr:`port` is known afterwards."""
+        self.load()
         tls = server_tls_context(ensure_tls_files(self._options.state))
         services = Services(self.network, noise_credentials(), self._pairing, self._login, self._stanzas)
-        door = Door(services, tls, MediaStore(self._options.state / "media"), self._control_api())
+        door = Door(services, tls, MediaStore(self._options.state / "media"), self.control_api)
         self._server = await asyncio.get_running_loop().create_server(
             lambda: HttpConnection(door), self._options.host, self._options.port, backlog=_BACKLOG
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def _control_api(self) -> ControlApi:
+    def _build_control_api(self) -> ControlApi:
         api = ControlApi(self.network.flush)
         phones = PhonesApi(self.network, self._pairing, self.lifecycle, self.contacts)
         phones.add_to(api)
@@ -89,9 +94,10 @@ class Simulator:
         return api
 
     def _give_phone(self, account: Account) -> None:
-        self.contacts[account.number] = Contact(account, self.network, self._prekeys, self._submit)
+        self.contacts[account.number] = Contact(account, self.network, self.prekeys, self.submit)
 
-    def _submit(self, device: Device, node: Node) -> None:
+    def submit(self, device: Device, node: Node) -> None:
+        """Handle a stanza of a device as if it had come from a socket."""
         self._stanzas.handle(device, node)
 
     async def stop(self) -> None:
