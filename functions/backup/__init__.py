@@ -1,0 +1,1 @@
+"""Each hour, copies what has changed of every clinic to the backup bucket."""
