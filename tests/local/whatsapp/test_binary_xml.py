@@ -16,7 +16,7 @@ DICTIONARIES = installed_dictionaries()
 CODEC = Codec(DICTIONARIES)
 
 _TOKENS = [token for dictionary in (DICTIONARIES.single[1:], *DICTIONARIES.double) for token in dictionary]
-_words = st.one_of(st.text(min_size=1, max_size=40), st.integers(0, len(_TOKENS) - 1).map(_TOKENS.__getitem__))
+_words = st.one_of(st.text(min_size=1, max_size=40), st.integers(0, len(_TOKENS) - 1).map(lambda index: _TOKENS[index]))
 _jids = st.one_of(
     st.builds(Jid, st.text("0123456789", min_size=1, max_size=15), st.sampled_from([PHONE_SERVER, LID_SERVER]),
               st.integers(0, 99)),
