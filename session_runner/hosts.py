@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _READY_SECONDS = 30.0
 _LONGEST_LINE = 16 * 1024 * 1024
 _KEPT_LINES = 60
+_LIBRARY_GREETING = "Press Ctrl+C to exit"
 _DEFAULT_SECONDS = 15.0
 # The library waits 75 s for WhatsApp's answer and nothing shortens that: give up only after it has.
 _SECONDS = {
@@ -200,6 +201,8 @@ class Host:
             return
         while line := await process.stderr.readline():
             text = mask_phones_in(line.decode(errors="replace").rstrip())
+            if text == _LIBRARY_GREETING:
+                continue
             self._last_lines.append(text)
             logger.info("host %d: %s", process.pid, text)
 

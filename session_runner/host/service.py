@@ -98,7 +98,8 @@ class HostService:
         self._require_lease()
         session = self._registry.admit(_key(payload))
         state = session.start()
-        return {"state": state, **device_data(session)}
+        waiting = state in {SessionState.STARTING, SessionState.DISCONNECTED}
+        return {"state": "connecting" if waiting else state, **device_data(session)}
 
     def _pair(self, payload: Payload) -> Payload:
         if not self._is_pairing_host:

@@ -95,7 +95,7 @@ class Session:
         """Start it, one at a time in the process, and return where it stands.
 
         Args:
-            wait: wait until it is connected or has failed, at most 30 s; off while it has yet to be paired.
+            wait: wait for the first connection event, at most 30 s; off while it has yet to be paired.
         """
         with self._starts.turn:
             with self._starts.gate.exclusive():
@@ -242,8 +242,8 @@ class Session:
     def _change(self, change: Change) -> None:
         if change.state is not None and not self.state.is_over:
             self.state = change.state
-            if change.state is not SessionState.DISCONNECTED:
-                self._settled.set()
+            # A disconnect while starting (maintenance) counts too: the library goes on by itself, the next may start.
+            self._settled.set()
         self._listener.changed(self, change)
 
     def _ended(self, text: str) -> None:

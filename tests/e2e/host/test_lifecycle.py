@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from session_runner.deadline import LeaseDeadline
-from session_runner.hosts import HostError, HostGone, NotSentError
+from session_runner.hosts import HostError, HostGone, NotSentError, UnknownOutcomeError
 from tests.e2e.host.harness import CLINIC, PATIENT, HostBench, RunningHost, eventually, jid_of
 from tests.e2e.whatsapp.harness import ROOT
 
@@ -113,6 +113,31 @@ async def test_an_unreachable_whatsapp_ends_the_start(clinic: HostBench) -> None
     assert notice["reason"] == "unreachable"
     clinic.simulator.start()
     assert (await running.request("start_session", **clinic.session()))["state"] == "connected"
+
+
+async def test_maintenance_does_not_hold_up_the_start(clinic: HostBench) -> None:
+    """WhatsApp answers 503: the start returns while the library tries on by itself, and it connects in the end."""
+    running = await clinic.start()
+    await clinic.call("POST", "/faults", maintenance=True)
+    answer = await running.request("start_session", timeout=10, **clinic.session())
+    assert answer["state"] == "connecting"
+    await running.notice(kind="session_event", event="disconnected")
+    with pytest.raises(NotSentError, match="not_connected"):
+        await running.request("send_text", channel_id=CHANNEL, to_jid=jid_of(PATIENT), text="oi")
+    await clinic.call("POST", "/faults", maintenance=False)
+    await running.notice(kind="session_event", event="connected")
+
+
+async def test_a_link_that_breaks_before_the_confirmation_leaves_the_outcome_unknown(clinic: HostBench) -> None:
+    """WhatsApp took the message but its word got lost: it must not be called not sent."""
+    running = await clinic.connected()
+    await clinic.call("POST", "/faults", drop_acks=1)
+    send = asyncio.create_task(running.request("send_text", channel_id=CHANNEL, to_jid=jid_of(PATIENT), text="talvez"))
+    await eventually(lambda: clinic.simulator.texts(PATIENT))
+    clinic.simulator.stop()
+    with pytest.raises(UnknownOutcomeError, match="disconnected_while_sending"):
+        await send
+    clinic.simulator.start()
 
 
 async def test_logout_unlinks_the_device_on_the_phone(clinic: HostBench) -> None:
