@@ -55,7 +55,7 @@ def status_event(message: Message, change: StatusChange, sequence: int, event_id
     )
 
 
-def undecryptable_event(entry: Entry, whatsapp_id: str, chat_lid: str | None, timestamp: datetime) -> Event:
+def undecryptable_event(entry: Entry, whatsapp_id: str, chat_lid: str | None) -> Event:
     """Return the event of a message that reached the channel and could not be read.
 
     There is no message to read by id, so the event says in which chat it happened, by LID only: a LID is no number.
@@ -66,7 +66,7 @@ def undecryptable_event(entry: Entry, whatsapp_id: str, chat_lid: str | None, ti
         clinic_id=entry.clinic_id,
         channel_id=entry.channel_id,
         sequence=entry.sequence,
-        timestamp=timestamp,
+        timestamp=entry.observed_at,
         data={"whatsapp_id": whatsapp_id, "chat_lid": chat_lid},
     )
 

@@ -233,13 +233,13 @@ class ParkedReceiptItem(ClinicItem):
 
 
 class EventRecordItem(ClinicItem):
-    """That an event was put on the bus."""
+    """That an event was put on the bus, or that an entry was handled: both have ids of one kind."""
 
     table = "messages"
 
     type = UnicodeAttribute()
     sequence = NumberAttribute()
-    published_at = MomentAttribute()
+    noted_at = MomentAttribute()
 
 
 class PoisonItem(ClinicItem):

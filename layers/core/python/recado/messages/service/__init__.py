@@ -6,7 +6,7 @@ Every function is bound to a clinic and a channel by its arguments; none reads a
 from recado.messages.service.accepting import accept, outbox_counter, outbox_rows
 from recado.messages.service.listing import Filters, list_channel, list_chat, list_clinic
 from recado.messages.service.observing import confirm_result, record_inbound, record_phone_sent
-from recado.messages.service.publication import keep_poison, mark_published, unpublished
+from recado.messages.service.publication import keep_poison, mark_handled, mark_published, unhandled, unpublished
 from recado.messages.service.reading import get
 from recado.messages.service.receipts import (
     Receipt,
@@ -42,6 +42,7 @@ __all__ = [
     "list_channel",
     "list_chat",
     "list_clinic",
+    "mark_handled",
     "mark_published",
     "outbox_counter",
     "outbox_rows",
@@ -55,5 +56,6 @@ __all__ = [
     "requeue",
     "settle",
     "take_parked",
+    "unhandled",
     "unpublished",
 ]

@@ -1,0 +1,1 @@
+"""The recorder: turns what runners saw into the message log, channel states and events, each fact once."""
