@@ -39,9 +39,12 @@ class Environment:
             "RECADO_WEBHOOK_ALLOWED_NETWORKS": _json_list(self._stage.webhook_allowed_networks),
         }
 
-    def backups(self) -> dict[str, str]:
-        """The backups' bucket."""
-        return {"RECADO_BACKUP_BUCKET": self._data.backups.bucket_name}
+    def buckets(self) -> dict[str, str]:
+        """The vault and the backups."""
+        return {
+            "RECADO_VAULT_BUCKET": self._data.vault.bucket_name,
+            "RECADO_BACKUP_BUCKET": self._data.backups.bucket_name,
+        }
 
 
 def _json_list(values: Sequence[object]) -> str:

@@ -28,6 +28,17 @@ def allow_sending(function: lambda_.Function, queue: sqs.IQueue) -> None:
     _allow(function, ("sqs:SendMessage",), queue.queue_arn)
 
 
+def allow_measuring(function: lambda_.Function, queue: sqs.IQueue) -> None:
+    """Let a function see how much waits in a queue."""
+    _allow(function, ("sqs:GetQueueAttributes",), queue.queue_arn)
+
+
+def allow_reading_objects(function: lambda_.Function, bucket: s3.IBucket) -> None:
+    """Let a function list and read a bucket's objects, as for copying them."""
+    _allow(function, ("s3:GetObject",), f"{bucket.bucket_arn}/*")
+    _allow(function, ("s3:ListBucket",), bucket.bucket_arn)
+
+
 def allow_writing_objects(function: lambda_.Function, bucket: s3.IBucket) -> None:
     """Let a function write new objects and read them back, not delete any."""
     _allow(function, ("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"), f"{bucket.bucket_arn}/*")

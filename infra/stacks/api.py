@@ -44,7 +44,6 @@ class ApiStack(Stack):
             memory=1024,
             environment={
                 **environment.tables(),
-                **environment.bus(),
                 **environment.shards(),
                 **environment.key(),
                 **environment.webhooks(),
@@ -57,9 +56,10 @@ class ApiStack(Stack):
         grants.allow_data_at_rest(api, data.key, self.region)
         grants.allow_sealing(api, data.key)
         grants.allow_opening(api, data.key)
-        for queue in (*messaging.commands.values(), messaging.deliveries.queue):
+        for queue in messaging.commands.values():
             grants.allow_sending(api, queue)
-        messaging.bus.grant_put_events_to(api)
+            grants.allow_measuring(api, queue)
+        grants.allow_sending(api, messaging.deliveries.queue)
         rest = apigateway.LambdaRestApi(
             self,
             "RestApi",

@@ -7,6 +7,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.assets import Assets
@@ -89,9 +90,10 @@ class WorkersStack(Stack):
 
     def _add_backup(self) -> None:
         environment = self._environment
-        function = self._function("backup", memory=1024, environment={**environment.backups(), **environment.key()})
-        tables = self._data.tables
-        grants.allow_reading(function, tables["core"], tables["messages"])
+        function = self._function("backup", memory=1024, environment={**environment.buckets(), **environment.key()})
+        grants.allow_reading(function, self._data.tables["core"])
+        grants.allow_sealing(function, self._data.key)
+        grants.allow_reading_objects(function, self._data.vault)
         grants.allow_writing_objects(function, self._data.backups)
         self._every(Duration.hours(1), function)
 
@@ -110,9 +112,11 @@ class WorkersStack(Stack):
         return function
 
     def _consume(self, function: lambda_.Function, source: DurableQueue, *, batch_size: int) -> None:
+        # By its ARN, so that consuming brings no right on the key: that stands in allow_data_at_rest, through SQS only.
+        queue = sqs.Queue.from_queue_arn(function, "Source", source.queue.queue_arn)
         function.add_event_source(
             sources.SqsEventSource(
-                source.queue,
+                queue,
                 batch_size=batch_size,
                 max_concurrency=self._stage.function_concurrency,
                 report_batch_item_failures=True,

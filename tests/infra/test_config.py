@@ -1,0 +1,66 @@
+"""Stages: what ``cdk.json`` may say, and what is refused before synthesis."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from infra.config import Stage, StageSettingError, UnknownStageError
+from local.stack.state import CHECKOUT
+
+_STAGES = json.loads((CHECKOUT / "cdk.json").read_text(encoding="utf-8"))["context"]["stages"]
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_every_declared_stage_is_valid(name: str) -> None:
+    """The four stages of cdk.json can be read."""
+    assert Stage.from_context(name, _STAGES).name == name
+
+
+def test_production_keeps_its_data() -> None:
+    """Nothing in cdk.json makes production's tables disposable, nor lets webhooks into private networks."""
+    prod = Stage.from_context("prod", _STAGES)
+    assert prod.keep_data
+    assert prod.webhook_allowed_networks == ()
+    assert prod.layer_platform == "aws"
+
+
+def test_shard_ids_are_numbered_from_one() -> None:
+    """Shard ids are those that the rest of the platform knows, and raising the number only adds to them."""
+    assert Stage(name="dev", shared_shards=2).shard_ids == ("shard-001", "shard-002")
+    assert Stage(name="dev", shared_shards=3).shard_ids[:2] == Stage(name="dev", shared_shards=2).shard_ids
+
+
+def test_an_undeclared_stage_is_refused_by_name() -> None:
+    """The error names the stages that exist."""
+    with pytest.raises(UnknownStageError, match="dev, local, prod, staging"):
+        Stage.from_context("production", _STAGES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"shards": {"shared": 0}}, "shards.shared"),
+        ({"shards": {}}, "shards"),
+        ({"shards": {"shared": 1, "private": 1}}, "shards"),
+        ({"shards": {"shared": 1}, "log_retention": 3}, "log_retention"),
+        ({"shards": {"shared": 1}, "name": "other"}, "name"),
+        ({"shards": {"shared": 1}, "log_retention_days": 8}, "log_retention_days"),
+        ({"shards": {"shared": 1}, "function_concurrency": 1}, "function_concurrency"),
+        ({"shards": {"shared": 1}, "webhook_retry_gaps": []}, "webhook_retry_gaps"),
+        ({"shards": {"shared": 1}, "webhook_retry_gaps": [0, -1]}, "webhook_retry_gaps"),
+        ({"shards": {"shared": 1}, "webhook_allowed_networks": ["10.0.0.0/33"]}, "webhook_allowed_networks"),
+        ({"shards": {"shared": 1}, "public_url": "https://api.example/"}, "public_url"),
+        ({"shards": {"shared": 1}, "layer_platform": "windows"}, "layer_platform"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
+    """Each limit is checked, and the message says which setting to mend."""
+    with pytest.raises(StageSettingError, match=named):
+        Stage.from_context("dev", {"dev": settings})
+
+
+def test_a_stage_name_fits_into_physical_names() -> None:
+    """Names of buckets and stacks are made from it: lower-case letters and digits only."""
+    with pytest.raises(StageSettingError, match="name"):
+        replace(Stage(name="dev", shared_shards=1), name="Dev_1")

@@ -1,0 +1,89 @@
+"""Tables, buckets and the key: what must outlive everything, encrypted and restorable."""
+
+from typing import Any
+
+import pytest
+
+from infra.tables import TABLES as DECLARED
+from recado.aws.schema import TABLES, TTL_ATTRIBUTE, creation_request
+from tests.infra.template import Templates
+
+
+def _table(templates: Templates, name: str) -> dict[str, Any]:
+    (found,) = [table for table in templates.properties("AWS::DynamoDB::Table") if table["TableName"] == name]
+    return found
+
+
+def test_the_deployed_tables_are_those_the_rooms_declare() -> None:
+    """No table is declared on one side only."""
+    assert {table.name for table in DECLARED} == set(TABLES)
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_a_table_has_the_keys_and_indexes_the_rooms_declare(prod: Templates, name: str) -> None:
+    """Keys, indexes, projections and billing agree with what the PynamoDB models read and tests create."""
+    table = _table(prod, f"recado-prod-{name}")
+    wanted = creation_request(TABLES[name], f"recado-prod-{name}")
+    assert table["KeySchema"] == wanted["KeySchema"]
+    assert table["BillingMode"] == wanted["BillingMode"]
+
+    def by_name(entries: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+        return sorted(entries, key=lambda entry: entry[key])
+
+    assert by_name(table["AttributeDefinitions"], "AttributeName") == by_name(
+        wanted["AttributeDefinitions"], "AttributeName"
+    )
+    indexes = table.get("GlobalSecondaryIndexes", [])
+    assert by_name(indexes, "IndexName") == by_name(wanted.get("GlobalSecondaryIndexes", []), "IndexName")
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_a_table_is_encrypted_expires_items_and_recovers_as_declared(prod: Templates, name: str) -> None:
+    """Own KMS key, TTL on, point-in-time recovery exactly where the rooms want it, and no deletion by mistake."""
+    table = _table(prod, f"recado-prod-{name}")
+    assert table["SSESpecification"]["SSEType"] == "KMS"
+    assert "KMSMasterKeyId" in table["SSESpecification"]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+    recovery = table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert recovery is TABLES[name].recoverable
+    assert table["DeletionProtectionEnabled"] is True
+
+
+@pytest.mark.parametrize("kind", ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key"])
+def test_what_holds_data_outlives_its_stack_in_production(prod: Templates, kind: str) -> None:
+    """Deleting or replacing a stack leaves the data where it is."""
+    found = [resource for _, resource in prod.resources(kind)]
+    assert found
+    for resource in found:
+        assert resource["DeletionPolicy"] == "Retain"
+        assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_key_is_rotated_and_helps_only_this_account(prod: Templates) -> None:
+    """Yearly rotation; services may use it only on behalf of this account."""
+    (key,) = prod.properties("AWS::KMS::Key")
+    assert key["EnableKeyRotation"] is True
+    for statement in key["KeyPolicy"]["Statement"]:
+        if "Service" in statement["Principal"]:
+            assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
+
+
+def test_buckets_are_private_versioned_and_encrypted(prod: Templates) -> None:
+    """No public access, versions kept, KMS with our key, ACLs off."""
+    buckets = prod.properties("AWS::S3::Bucket")
+    assert len(buckets) == 2
+    for bucket in buckets:
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+        assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_buckets_refuse_plain_http(prod: Templates) -> None:
+    """Every bucket's policy denies requests that did not come over TLS."""
+    policies = prod.properties("AWS::S3::BucketPolicy")
+    assert len(policies) == len(prod.properties("AWS::S3::Bucket"))
+    for policy in policies:
+        denied = [entry for entry in policy["PolicyDocument"]["Statement"] if entry["Effect"] == "Deny"]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in [entry["Condition"] for entry in denied]

@@ -1,0 +1,98 @@
+"""The functions: that all are deployed, told what they need, and fed in a way that loses nothing."""
+
+import ast
+import importlib
+import json
+from collections.abc import Iterator
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from infra.layers import CALLED_SERVICES
+from infra.timeouts import FUNCTION_TIMEOUTS
+from local.stack.state import CHECKOUT
+from tests.infra.template import Templates
+
+FUNCTIONS = sorted(path.parent.name for path in CHECKOUT.glob("functions/*/handler.py"))
+
+
+def test_every_function_of_the_checkout_is_deployed(prod: Templates) -> None:
+    """A new folder in functions/ without infrastructure shows here, and the other way round."""
+    deployed = {function["Handler"].split(".")[1] for function in prod.properties("AWS::Lambda::Function")}
+    assert deployed == set(FUNCTIONS) == set(FUNCTION_TIMEOUTS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_runs_on_arm_with_both_layers_and_a_log_group_that_forgets(prod: Templates, name: str) -> None:
+    """Python 3.13 on arm64, core and third-party layer, logs kept as long as the stage says."""
+    function = prod.function(name)
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["arm64"]
+    assert len(function["Layers"]) == 2
+    groups = {group["LogGroupName"]: group for group in prod.properties("AWS::Logs::LogGroup")}
+    assert groups[f"/aws/lambda/{function['FunctionName']}"]["RetentionInDays"] == 90
+    assert function["LoggingConfig"]["LogGroup"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_told_what_its_settings_demand(
+    local: Templates, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every settings class of the function can be read from the variables that the template gives it."""
+    variables = local.function(name)["Environment"]["Variables"]
+    for key, value in variables.items():
+        monkeypatch.setenv(key, value if isinstance(value, str) else _filled(key))
+    if name != "analytics" or (CHECKOUT / "functions" / name / "settings.py").exists():
+        module = importlib.import_module(f"functions.{name}.settings")
+        own = [
+            thing
+            for thing in vars(module).values()
+            if isinstance(thing, type) and issubclass(thing, BaseSettings) and thing.__module__ == module.__name__
+        ]
+        assert own
+        for settings in own:
+            settings()
+
+
+def _filled(key: str) -> str:
+    return '{"shard-001": "https://queue"}' if key == "RECADO_SHARD_QUEUES" else "something"
+
+
+def test_queues_feed_functions_with_partial_failures_and_a_bound(prod: Templates) -> None:
+    """One bad message fails alone, and no queue can take all of the account's concurrency."""
+    mappings = prod.properties("AWS::Lambda::EventSourceMapping")
+    assert len(mappings) == 4
+    for mapping in mappings:
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["ScalingConfig"]["MaximumConcurrency"] == 20
+
+
+def test_webhook_attempts_are_made_one_by_one(prod: Templates) -> None:
+    """A batch of tries would make one slow endpoint hold up the others in it."""
+    sizes = {
+        json.dumps(mapping["FunctionName"]): mapping["BatchSize"]
+        for mapping in prod.properties("AWS::Lambda::EventSourceMapping")
+    }
+    assert [size for name, size in sizes.items() if "WebhookAttempts" in name] == [1]
+
+
+def test_the_clock_starts_the_schedule_and_the_backup(prod: Templates) -> None:
+    """Deliveries that are due are looked for every minute, backups made every hour."""
+    rules = [rule for rule in prod.properties("AWS::Events::Rule") if "ScheduleExpression" in rule]
+    assert sorted(rule["ScheduleExpression"] for rule in rules) == ["rate(1 hour)", "rate(1 minute)"]
+    assert {rule["State"] for rule in rules} == {"ENABLED"}
+
+
+def test_the_third_party_layer_knows_every_service_that_is_called() -> None:
+    """The layer leaves out boto3's models of other services, so a newly called one must be named."""
+    assert set(_called_services()) <= CALLED_SERVICES
+
+
+def _called_services() -> Iterator[str]:
+    for pattern in ("layers/core/python/**/*.py", "functions/**/*.py"):
+        for path in CHECKOUT.glob(pattern):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    first = node.args[0] if node.args else None
+                    if node.func.attr in {"client", "resource"} and isinstance(first, ast.Constant):
+                        yield str(first.value)
