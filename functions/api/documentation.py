@@ -5,8 +5,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
+from functions.api.error_catalogue import leaves
 from functions.api.errors import PROBLEM_JSON, problem_example
+from functions.api.schemas.base import Answer, Given
 from recado.kernel import errors
 
 Plain = dict[str, Any]
@@ -99,11 +102,34 @@ def _build(app: FastAPI) -> Plain:
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    _restore_nulls(document, schemas)
     schemas["Problem"] = _PROBLEM_SCHEMA
     for path, _, operation in operations(document):
+        _name_scope(operation)
         _add_common_problems(path, operation)
-        _copy_examples(operation, schemas)
+        _show_examples(operation, schemas)
     return document
+
+
+def _restore_nulls(document: Plain, schemas: Plain) -> None:
+    """Put examples in again: FastAPI leaves nulls out of them, although every field of an answer is always there."""
+    for shape in (*_shapes(Given), *_shapes(Answer)):
+        extra = shape.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and shape.__name__ in schemas:
+            schemas[shape.__name__]["examples"] = extra["examples"]
+    examples = {error.code: problem_example(error) for error in leaves()}
+    for _, _, operation in operations(document):
+        for answer in operation["responses"].values():
+            for code, shown in answer.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {}).items():
+                shown["value"] = examples[code]
+
+
+def _name_scope(operation: Plain) -> None:
+    """Say in words which scope is needed: OpenAPI's place for it is one that most tools do not show."""
+    scopes: list[str] = next((scopes for way in operation.get("security", ()) for scopes in way.values()), [])
+    if scopes:
+        named = ", ".join(f"`{scope}`" for scope in scopes)
+        operation["description"] += f"\n\nNeeds the scope {named}."
 
 
 def _add_common_problems(path: str, operation: Plain) -> None:
@@ -143,11 +169,17 @@ def _add_problem(answer: Plain, error: type[errors.RecadoError]) -> None:
         answer["description"] += f"; {error.title.lower()}"
 
 
-def _copy_examples(operation: Plain, schemas: Plain) -> None:
+def _shapes(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for shape in base.__subclasses__():
+        yield shape
+        yield from _shapes(shape)
+
+
+def _show_examples(operation: Plain, schemas: Plain) -> None:
     """Show each schema's example at the operation too, where most tools look for it."""
     holders = [operation.get("requestBody", {}), *operation["responses"].values()]
     for content in (holder.get("content", {}).get("application/json") for holder in holders):
-        if content and "example" not in content and "examples" not in content:
+        if content:
             example = _example_of(content.get("schema", {}), schemas)
             if example is not None:
                 content["example"] = example
@@ -155,6 +187,9 @@ def _copy_examples(operation: Plain, schemas: Plain) -> None:
 
 def _example_of(schema: Plain, schemas: Plain) -> Any:
     """Return the example of a schema; a page's is made of its items'."""
+    for alternative in schema.get("anyOf", ()):
+        if "$ref" in alternative:
+            return _example_of(alternative, schemas)
     if "$ref" not in schema:
         return None
     named = schemas[schema["$ref"].rpartition("/")[2]]

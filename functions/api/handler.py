@@ -1,5 +1,6 @@
 """The Lambda entry point: API Gateway's REST proxy events in and out of the application."""
 
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Tracer
@@ -9,11 +10,13 @@ from mangum import Mangum
 
 from functions.api.app import create_app
 from functions.api.errors import PROBLEM_JSON
+from functions.api.settings import api_settings
 from recado.aws.logging import logger, metrics
+
+_Handle = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _logger = logger("api")
 _metrics = metrics("api")
-_tracer = Tracer(service="api")
 _adapter = Mangum(
     create_app(),
     lifespan="off",
@@ -22,11 +25,18 @@ _adapter = Mangum(
 )
 
 
+def _traced(handle: _Handle) -> _Handle:
+    if not api_settings().tracing:
+        return handle
+    traced: _Handle = Tracer(service="api").capture_lambda_handler(handle, capture_response=False, capture_error=False)
+    return traced
+
+
 @_logger.inject_lambda_context(
     correlation_id_path=correlation_paths.API_GATEWAY_REST, log_event=False, clear_state=True
 )
 @_metrics.log_metrics(capture_cold_start_metric=True)
-@_tracer.capture_lambda_handler(capture_response=False, capture_error=False)
+@_traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request.
 

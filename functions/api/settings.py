@@ -19,12 +19,14 @@ class ApiSettings(BaseSettings):
     """Settings of the API function beyond those of the rooms it calls.
 
     ``public_url`` is where problem types point; empty makes them relative, which RFC 9457 allows. ``memory_mb`` is
-    what Lambda gives the function (its own variable), 0 outside Lambda.
+    what Lambda gives the function (its own variable), 0 outside Lambda. ``tracing`` adds X-Ray subsegments of our own
+    to those that Lambda makes; its SDK costs a cold start a quarter of a second, so it is loaded only when asked for.
     """
 
     model_config = SettingsConfigDict(env_prefix="RECADO_", extra="ignore", frozen=True)
 
     public_url: str = ""
+    tracing: bool = False
     memory_mb: int = Field(default=0, validation_alias="AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response, status
 from functions.api import health_checks
 from functions.api.auth import ClinicsAdmin, require_platform
 from functions.api.health import Check, check_disk, check_memory, examine, verdict
-from functions.api.schemas.health import CheckAnswer, DetailedCheckAnswer, DetailedHealthAnswer, HealthAnswer
+from functions.api.schemas.health import DetailedHealthAnswer, DetailedPartAnswer, HealthAnswer, PartAnswer
 from recado.kernel.clock import SystemClock
 
 router = APIRouter(tags=["health"])
@@ -44,7 +44,7 @@ async def get_health(response: Response, to_run: Checks) -> HealthAnswer:
         status=overall,
         timestamp=_CLOCK.now(),
         checks={
-            name: CheckAnswer(status=outcome.status, response_time_ms=outcome.response_time_ms)
+            name: PartAnswer(status=outcome.status, response_time_ms=outcome.response_time_ms)
             for name, outcome in outcomes.items()
         },
     )
@@ -65,7 +65,7 @@ async def get_health_details(principal: ClinicsAdmin, response: Response, to_run
         status=overall,
         timestamp=_CLOCK.now(),
         checks={
-            name: DetailedCheckAnswer(
+            name: DetailedPartAnswer(
                 status=outcome.status, response_time_ms=outcome.response_time_ms, details=outcome.details
             )
             for name, outcome in outcomes.items()

@@ -11,7 +11,7 @@ _CHECKS = {
 Verdict = Literal["healthy", "unhealthy"]
 
 
-class CheckAnswer(Answer):
+class PartAnswer(Answer):
     """The outcome of one check."""
 
     status: Verdict
@@ -25,10 +25,10 @@ class HealthAnswer(Answer):
 
     status: Verdict
     timestamp: Moment
-    checks: dict[str, CheckAnswer]
+    checks: dict[str, PartAnswer]
 
 
-class DetailedCheckAnswer(CheckAnswer):
+class DetailedPartAnswer(PartAnswer):
     """The outcome of one check with its figures."""
 
     details: dict[str, Any]
@@ -50,4 +50,4 @@ class DetailedHealthAnswer(Answer):
 
     status: Verdict
     timestamp: Moment
-    checks: dict[str, DetailedCheckAnswer]
+    checks: dict[str, DetailedPartAnswer]
