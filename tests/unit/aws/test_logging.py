@@ -41,6 +41,12 @@ def test_ids_stay_whole_so_that_they_can_be_searched_for(aws: EmulatedAws, capsy
     assert record["seen_at"] == 1790000000123
 
 
+@pytest.mark.parametrize("identifier", ["6f3c1d7e-0000-4000-8000-551197777000", "1-69219b00-551197777000155119777700"])
+def test_ids_of_aws_stay_whole_too(identifier: str) -> None:
+    """A request must be found again in AWS's own logs, whatever digits its id has."""
+    assert masked(f"request {identifier} ended") == f"request {identifier} ended"
+
+
 @given(st.sampled_from(Prefix), st.from_regex(r"[1-9][0-9]{9,14}", fullmatch=True))
 def test_masking_touches_numbers_and_not_ids(prefix: Prefix, number: str) -> None:
     """Beside an id in the same text, the number is masked and the id is not."""

@@ -16,7 +16,12 @@ from recado.aws.settings import stage
 from recado.kernel.ids import Prefix
 from recado.kernel.masking import mask_phones_in
 
-_ID = re.compile(rf"((?:{'|'.join(Prefix)})_[0-9a-z]{{26}})")
+# Ours, and those of AWS (request ids are UUIDs, trace ids as X-Ray writes them), one in ten of which has eight digits
+# in a row.
+_ID = re.compile(
+    rf"((?:{'|'.join(Prefix)})_[0-9a-z]{{26}}"
+    r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b1-[0-9a-f]{8}-[0-9a-f]{24}\b)"
+)
 _NAMESPACE = "Recado"
 
 
