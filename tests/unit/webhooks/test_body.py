@@ -68,6 +68,7 @@ def test_a_received_message_is_told_whole() -> None:
             "from": {"e164": "+5511977770001", "lid": "123@lid"},
             "to": {"e164": "+5511988880001", "lid": "456@lid"},
             "type": "text",
+            "unsupported_kind": None,
             "text": {"body": "Confirmo, às 14h 👍"},
             "context": {"message_id": None, "whatsapp_id": "3EAF"},
             "timestamp": "2026-11-22T13:05:01.250Z",

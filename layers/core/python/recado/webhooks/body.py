@@ -70,6 +70,7 @@ def _message_data(event: Event, message: Message | None) -> dict[str, Any]:
         "from": _party(message.sender) if message else {"e164": None, "lid": chat_lid},
         "to": _party(message.to) if message else {"e164": None, "lid": None},
         "type": known.get("type"),
+        "unsupported_kind": message.unsupported_kind if message else None,
         "text": None,
         "context": _context(message) if message else None,
         "timestamp": to_text(message.timestamp) if message and message.timestamp else None,
