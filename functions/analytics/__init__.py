@@ -1,0 +1,1 @@
+"""The analytics consumer: counts messages per clinic, channel, direction and hour."""

@@ -1,0 +1,1 @@
+"""Analytics: how much each clinic's channels send and receive."""
