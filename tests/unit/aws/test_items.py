@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError
+from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException
@@ -149,10 +149,11 @@ OUTAGES = [
     ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "GetItem"),
     ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "GetItem"),  # type: ignore[typeddict-item]
     ConnectTimeoutError(endpoint_url="http://127.0.0.1:1"),
+    ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
 ]
 
 
-@pytest.mark.parametrize("error", OUTAGES, ids=["throttle", "outage", "connection"])
+@pytest.mark.parametrize("error", OUTAGES, ids=["throttle", "outage", "connection", "silence"])
 @pytest.mark.parametrize(
     "call",
     [

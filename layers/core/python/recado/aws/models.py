@@ -15,7 +15,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
 from recado.aws.connections import table_connection
-from recado.aws.failures import is_passing
+from recado.aws.failures import code_of, is_passing
 from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES, Index
 from recado.aws.settings import table_names
 from recado.kernel.errors import InvalidCursorError, ServiceUnavailableError
@@ -187,7 +187,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except PynamoDBException as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if code_of(error.cause) == "ConditionalCheckFailedException":
             raise ConditionFailedError from error
         if is_passing(error.cause):
             raise ServiceUnavailableError("The store does not answer.") from error

@@ -1,0 +1,137 @@
+"""Channels go to the least loaded shard that has room, and are counted exactly."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recado.aws import clients
+from recado.aws.transactions import Transaction
+from recado.kernel.envelopes import Command
+from recado.kernel.errors import NoShardAvailableError, ServiceUnavailableError
+from recado.shards import service as shards
+from recado.shards.model import MOST_CHANNELS, Shard, ShardFullError, by_load
+from recado.shards.table import ShardRecord, shard_key
+from tests.support.aws import EmulatedAws
+from tests.support.clock import FixedClock
+
+SHARDS = st.lists(
+    st.builds(Shard, st.uuids().map(str), st.integers(0, MOST_CHANNELS + 5)), unique_by=lambda shard: shard.shard_id
+)
+
+
+@given(SHARDS)
+def test_the_least_loaded_with_room_comes_first(declared: list[Shard]) -> None:
+    """Full shards are left out, the rest are in the order of their load."""
+    ordered = by_load(declared)
+    assert [shard.channels for shard in ordered] == sorted(
+        shard.channels for shard in declared if shard.channels < MOST_CHANNELS
+    )
+
+
+def _hold(shard_id: str) -> None:
+    transaction = Transaction()
+    shards.hold(transaction, shard_id)
+    transaction.commit()
+
+
+def _release(shard_id: str) -> None:
+    transaction = Transaction()
+    shards.release(transaction, shard_id)
+    transaction.commit()
+
+
+def _fill(shard_id: str, channels: int) -> None:
+    ShardRecord(*shard_key(shard_id), channels=channels).store()
+
+
+def test_declared_shards_are_there_before_anything_is_stored(aws: EmulatedAws) -> None:
+    """A new installation has its shards, empty."""
+    assert shards.declared() == [Shard("shard-001", 0), Shard("shard-002", 0)]
+    assert shards.place() == ["shard-001", "shard-002"]
+
+
+def test_placement_follows_the_load(aws: EmulatedAws) -> None:
+    """Holding and releasing a place is what the next placement sees."""
+    _hold("shard-001")
+    assert shards.place()[0] == "shard-002"
+    _hold("shard-002")
+    _hold("shard-002")
+    assert shards.place()[0] == "shard-001"
+    _release("shard-002")
+    _release("shard-002")
+    assert shards.place()[0] == "shard-002"
+
+
+def test_a_full_shard_takes_no_channel(aws: EmulatedAws) -> None:
+    """The limit is kept by the write itself, not by the reading before it."""
+    _fill("shard-001", MOST_CHANNELS - 1)
+    _hold("shard-001")
+    with pytest.raises(ShardFullError):
+        _hold("shard-001")
+    assert shards.declared()[0].channels == MOST_CHANNELS
+    assert shards.place() == ["shard-002"]
+    _fill("shard-002", MOST_CHANNELS)
+    with pytest.raises(NoShardAvailableError):
+        shards.place()
+
+
+def test_parallel_placements_do_not_overfill(aws: EmulatedAws) -> None:
+    """With three places left, three of eight get one."""
+    _fill("shard-001", MOST_CHANNELS - 3)
+    refused: list[str] = []
+
+    def hold() -> None:
+        try:
+            _hold("shard-001")
+        except ShardFullError:
+            refused.append("full")
+
+    threads = [threading.Thread(target=hold) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 5
+    assert shards.declared()[0].channels == MOST_CHANNELS
+
+
+def test_a_lost_count_does_not_make_shards_look_less_than_empty(aws: EmulatedAws) -> None:
+    """The counts are in no backup; releasing after their loss must work all the same."""
+    _release("shard-001")
+    assert shards.declared()[0].channels == 0
+
+
+def _command(clock: FixedClock) -> Command:
+    return Command(
+        "cmd_1", "channel.reconcile", "cli_1", "chn_1", clock.now(), clock.now() + timedelta(hours=1), {"a": 1}
+    )
+
+
+def test_a_command_reaches_its_shard_and_no_other(aws: EmulatedAws, clock: FixedClock) -> None:
+    """Each shard has its queue."""
+    shards.send_command("shard-002", _command(clock))
+    assert aws.commands("shard-001") == []
+    assert aws.commands("shard-002") == [_command(clock)]
+
+
+def test_a_queue_that_does_not_answer_is_said_to(
+    aws: EmulatedAws, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage is passed on as such; our own mistakes as they are."""
+    code = "ThrottlingException"
+
+    def fail(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code}}, "SendMessage")
+
+    monkeypatch.setattr(clients.sqs(), "send_message", fail)
+    with pytest.raises(ServiceUnavailableError):
+        shards.send_command("shard-001", _command(clock))
+    code = "AccessDenied"
+    with pytest.raises(ClientError):
+        shards.send_command("shard-001", _command(clock))
+    with pytest.raises(KeyError):
+        shards.send_command("shard-999", _command(clock))
