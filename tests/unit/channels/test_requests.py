@@ -1,8 +1,8 @@
 """What may be asked of a channel, and what becomes of the wish. Pure."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,9 @@ from recado.channels import model
 from recado.channels.model import Channel, ChannelState, Desired, NextAction, Pairing, PairingMethod
 from recado.kernel.errors import ChannelStateError, InvalidRequestError
 from tests.unit.channels.strategies import START, channels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 S = ChannelState
 NOW = START + timedelta(hours=1)
