@@ -27,12 +27,14 @@ _KEPT_COUNTERS = 8192
 class KeyWatch:
     """Watches that no sender uses a (ratchet key, counter) twice towards the same receiver.
 
-    A frame that is sent again as a whole (same message id) is no repeat. Kept in memory only.
+    A frame that is sent again as a whole (same message id) is no repeat. A client's repeats towards others are
+    counted apart from those in copies for its own account, which nobody misses. Kept in memory only.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], OrderedDict[bytes, dict[int, str]]] = {}
         self.by_clients = 0
+        self.in_own_copies = 0
         self.by_contacts = 0
 
     def note(self, sender: Device, receiver: Device, position: tuple[bytes, int], message_id: str) -> bool:
@@ -49,13 +51,15 @@ class KeyWatch:
             return False
         if sender.is_primary:
             self.by_contacts += 1
+        elif sender.account is receiver.account:
+            self.in_own_copies += 1
         else:
             self.by_clients += 1
         return True
 
     def reset(self) -> None:
         """Set the counts to zero; what was seen stays seen."""
-        self.by_clients = self.by_contacts = 0
+        self.by_clients = self.in_own_copies = self.by_contacts = 0
 
 
 class Ledger:
@@ -164,6 +168,7 @@ class Ledger:
         total = {name: sum(part[name] for part in parts.values()) for name in _COUNT_NAMES}
         repeats = {
             "repeated_keys_by_client": self.keys.by_clients,
+            "repeated_keys_in_own_copies": self.keys.in_own_copies,
             "repeated_keys_by_contacts": self.keys.by_contacts,
         }
         return {**total, **repeats, **parts}

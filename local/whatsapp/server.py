@@ -60,9 +60,9 @@ class Simulator:
         self._state = State(options.state / "whatsapp.sqlite")
         self.network = Network(self._state, Codec(installed_dictionaries()), serve_primary=options.serve_primary)
         self.prekeys = Prekeys(self.network, small_first_upload=options.small_first_upload)
-        self._login = Login(self.network)
+        self.login = Login(self.network)
         self.lifecycle = Lifecycle(self.network)
-        self._stanzas = Stanzas(self.network, self.prekeys, self._login, self.lifecycle)
+        self._stanzas = Stanzas(self.network, self.prekeys, self.login, self.lifecycle)
         self._pairing = Pairing(self.network)
         self.contacts: dict[str, Contact] = {}
         self.control_api = self._build_control_api()
@@ -79,7 +79,7 @@ class Simulator:
         """Load the state and listen; :attr:`port` is known afterwards."""
         self.load()
         tls = server_tls_context(ensure_tls_files(self._options.state))
-        services = Services(self.network, noise_credentials(), self._pairing, self._login, self._stanzas)
+        services = Services(self.network, noise_credentials(), self._pairing, self.login, self._stanzas)
         door = Door(services, tls, MediaStore(self._options.state / "media"), self.control_api)
         self._server = await asyncio.get_running_loop().create_server(
             lambda: HttpConnection(door), self._options.host, self._options.port, backlog=_BACKLOG

@@ -78,8 +78,9 @@ class Companion:
 
     def connect(self) -> None:
         self.seen.clear()
-        self.device.outlet, self.device.active = self, True
-        self.bench.network.flush_queue(self.device)
+        """Log in and switch to active, as a client does."""
+        self.bench.simulator.login.take_over(self.device, self)
+        self.submit(Node("iq", {"id": "active", "to": SERVER, "type": "set", "xmlns": "passive"}, [Node("active")]))
 
     def disconnect(self) -> None:
         self.device.outlet, self.device.active = None, False
@@ -108,8 +109,12 @@ class Companion:
         """Encrypt and send a text; returns the stanza."""
         account = self.bench.network.directory.dialled(to)
         assert account is not None
-        targets = devices if devices is not None else list(account.devices.values())
-        listed = [self._encrypted(device, content.text_message(text)) for device in targets]
+        own = self.device.account
+        everyone = [*account.devices.values(), *own.devices.values()]
+        targets = devices if devices is not None else [device for device in everyone if device is not self.device]
+        plain = content.text_message(text)
+        copy = content.own_copy(plain, str(account.lid_jid))
+        listed = [self._encrypted(device, copy if device.account is own else plain) for device in targets]
         attrs: dict[str, Attribute] = {"id": message_id, "type": "text", "to": account.lid_jid}
         stanza = Node("message", attrs, [Node("participants", {}, listed)])
         self.submit(stanza)

@@ -42,7 +42,7 @@ def test_nothing_reaches_another_clinic(tmp_path: Path) -> None:
         clinic.write(PATIENT, "só para a paciente", "A1")
         await bench.post(f"/phones/{PATIENT}/messages", to=CLINIC, text="só para a clínica")
         assert [clinic.take(node) for node in clinic.stanzas("message")] == ["só para a clínica"]
-        assert [node for node in other.seen if node.tag != "ib"] == []
+        assert [node.tag for node in other.seen] == []
         assert await bench.get(f"/phones/{OTHER_CLINIC}/messages") == []
         assert await bench.get(f"/ledger?from={OTHER_CLINIC}") == []
         assert await bench.get(f"/ledger?to={OTHER_CLINIC}") == []
@@ -78,6 +78,31 @@ def test_queue_survives_a_restart_until_it_is_acknowledged(tmp_path: Path) -> No
     play(after, tmp_path)
 
 
+def test_copies_for_the_own_companions_name_the_recipient(tmp_path: Path) -> None:
+    """What is typed on the clinic's phone, or sent by one companion, comes to the others as from themselves."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.post("/phones", number=PATIENT, name="Ana")
+        first, second = bench.companion(CLINIC), bench.companion(CLINIC)
+        patient = bench.network.directory.dialled(PATIENT)
+        assert patient is not None
+        await bench.post(f"/phones/{CLINIC}/messages", to=PATIENT, text="do celular")
+        first.write(PATIENT, "do primeiro", "A1")
+        typed, copied = second.stanzas("message")
+        for node, device in ((typed, 0), (copied, 1)):
+            assert node.jid("from") == Jid(first.device.account.lid, "lid", device)
+            assert (node.jid("recipient"), node.jid("peer_recipient_pn")) == (patient.lid_jid, patient.jid)
+            assert "sender_pn" not in node.attrs
+        assert second.take(typed) == "do celular"
+        answer = await bench.post(f"/phones/{PATIENT}/messages", to=CLINIC, text="oi")
+        received = second.stanzas("message")[-1]
+        assert (received.text("id"), received.text("notify")) == (answer["id"], "Ana")
+        assert received.jid("sender_pn") == patient.jid
+        assert "recipient" not in received.attrs
+
+    play(scenario, tmp_path)
+
+
 def test_offline_flush_is_framed(tmp_path: Path) -> None:
     """A companion that comes back gets a preview with the counts, the stanzas marked offline, and the end mark."""
 
@@ -87,7 +112,8 @@ def test_offline_flush_is_framed(tmp_path: Path) -> None:
         clinic.disconnect()
         await bench.post(f"/phones/{PATIENT}/messages", to=CLINIC, text="olá")
         clinic.connect()
-        preview, message, end = clinic.seen
+        success, result, preview, message, end = clinic.seen
+        assert (success.tag, result.tag) == ("success", "iq")
         assert preview.children()[0].text("message") == "1"
         assert message.text("offline") == "0"
         assert end.children()[0].text("count") == "1"
@@ -112,7 +138,7 @@ def test_resent_frame_is_acked_again_and_routed_once(tmp_path: Path) -> None:
         assert (await bench.get("/ledger/summary"))["repeated_keys_by_client"] == 0
         clinic.submit(Node("message", {**stanza.attrs, "id": "A2"}, stanza.content))
         summary = await bench.get("/ledger/summary")
-        assert summary["repeated_keys_by_client"] == 1
+        assert (summary["repeated_keys_by_client"], summary["repeated_keys_in_own_copies"]) == (1, 1)
         assert summary["decrypted"] == 1
         assert [row["error"] for row in await bench.get("/ledger")] == [None, "repeated_key"]
 
