@@ -185,7 +185,11 @@ class Host:
         elif notice["kind"] == "ready":
             self._ready.set_result(None)
         else:
-            self._on_notice(notice)
+            try:
+                self._on_notice(notice)
+            except Exception:
+                # Whoever listens must not stop the reading: answers would never come again.
+                logger.exception("a notice of host %d was not taken: %s", self.pid, notice["kind"])
 
     def _settle(self, message: dict[str, Any]) -> None:
         future = self._waiting.get(message["id"])

@@ -113,7 +113,9 @@ class Registry:
         if former is not None:
             if not former.state.is_over:
                 raise HostError("already_running", "the channel's session runs in this host")
-            former.stop(STOP_SECONDS)
+            if not former.stop(STOP_SECONDS):
+                # Two incarnations at once would throw each other off WhatsApp.
+                raise HostError("timeout", "the library has not let go of the former session")
         with self._lock:
             if self._sessions.get(channel_id) is not former:
                 raise HostError("already_running", "the channel's session is being started")

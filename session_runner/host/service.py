@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 _FLUSH_SECONDS = 2.0
 # Above the sessions, each of which can be inside a send that waits 75 s: room for starts, stops and questions.
 _SPARE_THREADS = 8
+# A send can take 75 s and the supervisor waits 90 s: one that starts later than this would be given up while it runs.
+_QUEUED_SECONDS = 12.0
 
 Payload = dict[str, Any]
 Handler = Callable[[Payload], Payload]
@@ -69,12 +72,18 @@ class HostService:
 
     def accept(self, request: Payload) -> None:
         """Take a request; it is answered from another thread."""
-        payload = request["payload"]
-        work = partial(self._answer, request["id"], request["request"], payload)
-        if request["request"] == "send_text" and "channel_id" in payload:
-            self._registry.order(payload["channel_id"]).submit(work)
+        number, kind, payload = request["id"], request["request"], request["payload"]
+        if kind == "send_text" and "channel_id" in payload:
+            latest = time.monotonic() + _QUEUED_SECONDS
+            self._registry.order(payload["channel_id"]).submit(partial(self._answer_send, latest, number, payload))
         else:
-            self._executor.submit(work)
+            self._executor.submit(self._answer, number, kind, payload)
+
+    def _answer_send(self, latest: float, number: int, payload: Payload) -> None:
+        if time.monotonic() > latest:
+            self._wire.refuse(number, NotSentError("busy", "the sends before it took too long").to_data())
+        else:
+            self._answer(number, "send_text", payload)
 
     def _answer(self, number: int, kind: str, payload: Payload) -> None:
         try:

@@ -10,7 +10,6 @@ class EventCode(IntEnum):
     """The events we subscribe to. ``DEVICE`` comes by itself when the event pump starts."""
 
     DEVICE = 0
-    PAIR_STATUS = 2
     CONNECTED = 3
     KEEPALIVE_TIMEOUT = 4
     KEEPALIVE_RESTORED = 5
@@ -21,7 +20,6 @@ class EventCode(IntEnum):
     CLIENT_OUTDATED = 10
     STREAM_ERROR = 11
     DISCONNECTED = 12
-    HISTORY_SYNC = 13
     MESSAGE = 17
     RECEIPT = 18
     IDENTITY_CHANGE = 24
@@ -33,13 +31,12 @@ class EventCode(IntEnum):
 
 
 # An event the library cannot encode kills the event pump, so nothing is subscribed to that nobody reads or counts.
+# History sync is left out: megabytes of old messages that raise nothing (its notification is counted as a message).
 SUBSCRIBED = bytes(code for code in EventCode if code is not EventCode.DEVICE)
 
-# Read by nobody yet and possibly large: counted by their code, their payload is not even decoded.
+# Read by nobody yet: counted by their code, their payload is not even decoded.
 COUNTED_ONLY: dict[int, str] = {
-    EventCode.HISTORY_SYNC: "history_sync",
     EventCode.CALL_OFFER: "call",
     EventCode.CALL_OFFER_NOTICE: "call",
-    EventCode.PAIR_STATUS: "pair_status",
     EventCode.STREAM_ERROR: "stream_error",
 }

@@ -83,8 +83,9 @@ class NativeClient:
         return self._thread.is_alive()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the native call to return; say whether it did."""
-        self._thread.join(timeout)
+        """Wait for the native call to return; say whether it did, or was never entered."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def disconnect(self) -> None:

@@ -98,6 +98,8 @@ class Session:
             wait: wait for the first connection event, at most 30 s; off while it has yet to be paired.
         """
         with self._starts.turn:
+            if self._stop_asked.is_set():
+                return self.state
             with self._starts.gate.exclusive():
                 self._client.launch()
                 if wait:

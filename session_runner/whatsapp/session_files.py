@@ -58,20 +58,30 @@ def take_snapshot(path: Path, target: Path) -> Snapshot:
     """Copy a session file, which may be in use, into one file that is consistent by itself.
 
     Raises:
-        HostError: ``not_paired`` - the device is gone (a log-out deletes it): no copy to replace a good one with.
-        NativeDatabaseError: SQLite refused, as when ``target`` exists.
+        HostError: ``not_paired`` - the device is gone (a log-out deletes it): no copy to replace a good one with;
+            ``invalid_request`` - ``target`` exists.
+        NativeDatabaseError: SQLite refused; nothing is left at ``target``.
     """
-    with NativeDatabase(path) as database:
-        if _device(database) is None:
-            raise HostError("not_paired", "the session file holds no device")
-        database.query("VACUUM INTO ?", str(target))
-    with NativeDatabase(target) as copy:
-        # Of the copy, not of the original: the original may have changed since.
-        fingerprint = _fingerprint(copy)
-    target.chmod(0o600)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if device_of(path) is None:
+        raise HostError("not_paired", "the session file holds no device")
+    if target.exists():
+        raise HostError("invalid_request", "the target of a snapshot must not exist")
+    try:
+        with NativeDatabase(path) as database:
+            database.query("VACUUM INTO ?", str(target))
+        with NativeDatabase(target) as copy:
+            # Of the copy, not of the original: the original may have changed since, even been logged out.
+            fingerprint = _fingerprint(copy) if _device(copy) else None
+        target.chmod(0o600)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    if fingerprint is None:
+        target.unlink()
+        raise HostError("not_paired", "the device was logged out meanwhile")
     return Snapshot(target, target.stat().st_size, digest, fingerprint)
 
 

@@ -54,9 +54,9 @@ def test_messages_and_receipts_are_journalled(heard: Heard) -> None:
 def test_ignored_events_are_counted_by_reason(heard: Heard) -> None:
     """What is no concern of a clinic leaves a number."""
     heard.handle(EventCode.MESSAGE, message(message_info=info(source(jid("1", "g.us"), group=True))))
-    heard.handle(EventCode.HISTORY_SYNC, b"not even decoded")
+    heard.handle(EventCode.CALL_OFFER, b"not even decoded")
     assert heard.facts == []
-    assert heard.incoming.ignored == {"group": 1, "history_sync": 1}
+    assert heard.incoming.ignored == {"group": 1, "call": 1}
 
 
 def test_an_event_that_cannot_be_decoded_is_journalled_as_it_is(heard: Heard) -> None:

@@ -86,7 +86,6 @@ def test_event_numbers_are_neonizes() -> None:
     """Each code announces the event that we decode under it."""
     expected = {
         EventCode.DEVICE: n.Device,
-        EventCode.PAIR_STATUS: n.PairStatus,
         EventCode.CONNECTED: n.Connected,
         EventCode.KEEPALIVE_TIMEOUT: n.KeepAliveTimeout,
         EventCode.KEEPALIVE_RESTORED: n.KeepAliveRestored,
@@ -97,7 +96,6 @@ def test_event_numbers_are_neonizes() -> None:
         EventCode.CLIENT_OUTDATED: n.ClientOutdated,
         EventCode.STREAM_ERROR: n.StreamError,
         EventCode.DISCONNECTED: n.Disconnected,
-        EventCode.HISTORY_SYNC: n.HistorySync,
         EventCode.MESSAGE: n.Message,
         EventCode.RECEIPT: n.Receipt,
         EventCode.IDENTITY_CHANGE: n.IdentityChange,

@@ -94,8 +94,17 @@ def test_a_snapshot_is_one_private_file_that_replaces_nothing(session_file: Path
     with closing(sqlite3.connect(target)) as connection:
         assert connection.execute("SELECT push_name FROM whatsmeow_device").fetchone() == ("Nova",)
     assert snapshot.size == target.stat().st_size
-    with pytest.raises(NativeDatabaseError):
+    with pytest.raises(HostError, match="invalid_request"):
         take_snapshot(session_file, target)
+    assert target.stat().st_size == snapshot.size
+
+
+def test_a_snapshot_that_fails_leaves_nothing(session_file: Path, tmp_path: Path) -> None:
+    """Half a copy must not be taken for one."""
+    run(session_file, "DROP TABLE whatsmeow_lid_map")
+    with pytest.raises(NativeDatabaseError):
+        take_snapshot(session_file, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
 
 
 def test_a_logged_out_file_is_not_copied(session_file: Path, tmp_path: Path) -> None:
