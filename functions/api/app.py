@@ -7,6 +7,7 @@ from functions.api.body_limit import BodyLimit
 from functions.api.documentation import install_openapi
 from functions.api.errors import install_error_handlers
 from functions.api.routes import (
+    analytics,
     api_keys,
     channels,
     clinics,
@@ -30,6 +31,7 @@ _ROUTERS = (
     contacts.router,
     webhook_endpoints.router,
     deliveries.router,
+    analytics.router,
     health.router,
     documentation.router,
 )

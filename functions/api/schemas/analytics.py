@@ -1,12 +1,13 @@
 """Message volumes on the wire."""
 
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from functions.api.schemas.base import Answer, Given, GivenMoment, Moment, with_example
 
-MAXIMUM_DAYS = 92
+MAXIMUM_DAYS = 31
 
 
 class VolumeQuery(Given):
@@ -20,7 +21,7 @@ class VolumeQuery(Given):
     def _in_order(self) -> Self:
         if self.end <= self.start:
             raise ValueError("end must lie after start.")
-        if (self.end - self.start).days > MAXIMUM_DAYS:
+        if self.end - self.start > timedelta(days=MAXIMUM_DAYS):
             raise ValueError(f"At most {MAXIMUM_DAYS} days can be asked for at once.")
         return self
 
@@ -30,6 +31,13 @@ class VolumeRow(Answer):
 
     hour: Moment
     channel_id: str
+    inbound: int
+    outbound: int
+
+
+class Totals(Answer):
+    """All messages of the period."""
+
     inbound: int
     outbound: int
 
@@ -56,4 +64,4 @@ class VolumeAnswer(Answer):
     start: Moment
     end: Moment
     data: list[VolumeRow]
-    totals: dict[str, int]
+    totals: Totals

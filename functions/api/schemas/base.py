@@ -9,9 +9,17 @@ from recado.kernel.clock import to_text
 
 T = TypeVar("T")
 
+_EARLIEST, _LATEST = 2000, 2999
+
 
 def _at_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        universal = moment.astimezone(UTC)
+    except OverflowError:
+        universal = moment.replace(year=1)
+    if not _EARLIEST <= universal.year <= _LATEST:
+        raise ValueError(f"The year must lie between {_EARLIEST} and {_LATEST}.")
+    return universal
 
 
 Moment = Annotated[datetime, PlainSerializer(to_text, return_type=str)]
