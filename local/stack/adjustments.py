@@ -29,11 +29,11 @@ def adjusted(template: Mapping[str, Any]) -> dict[str, Any]:
     for name in removed:
         del resources[name]
     for resource in resources.values():
-        dependencies = resource.get("DependsOn", [])
-        if isinstance(dependencies, list):
-            resource["DependsOn"] = [name for name in dependencies if name not in removed]
-        elif dependencies in removed:
-            del resource["DependsOn"]
+        dependencies = resource.pop("DependsOn", [])
+        named = dependencies if isinstance(dependencies, list) else [dependencies]
+        kept = [name for name in named if name not in removed]
+        if kept:
+            resource["DependsOn"] = kept
     copied["Outputs"] = {
         name: output for name, output in copied.get("Outputs", {}).items() if not _refers_to(output, removed)
     }

@@ -68,11 +68,14 @@ class Stack:
         """
         addresses = self._choose_addresses()
         self._addresses = addresses
+        self._report("starting the AWS emulator and the phones")
         await asyncio.gather(self._start_emulator(addresses), self._start_simulator(addresses), self._build())
         await self._mark_generation()
+        self._report("deploying the platform")
         self._deployment = await self._deploy(addresses)
         self._front_door = FrontDoor(addresses.emulator + self._deployment.api_path, _port(addresses.api))
         await self._front_door.start()
+        self._report("starting the session runner and waiting for the API")
         self._start_services(self._deployment, addresses)
         await asyncio.gather(self._until_healthy(addresses.api), self._register_people(addresses))
         self._demo = await prepare(addresses.api, self._state, self._make_admin_key, clinics=self._options.demo)
