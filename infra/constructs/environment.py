@@ -37,6 +37,8 @@ class Environment:
             "RECADO_DELIVERIES_QUEUE_URL": self._messaging.deliveries.queue.queue_url,
             "RECADO_WEBHOOK_RETRY_GAPS": _json_list(self._stage.webhook_retry_gaps),
             "RECADO_WEBHOOK_ALLOWED_NETWORKS": _json_list(self._stage.webhook_allowed_networks),
+            # Some consumers always stay free of any one endpoint, however slowly it answers.
+            "RECADO_WEBHOOK_ATTEMPTS_AT_ONCE": str(max(1, self._stage.function_concurrency * 2 // 3)),
         }
 
     def buckets(self) -> dict[str, str]:

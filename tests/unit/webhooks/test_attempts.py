@@ -9,7 +9,7 @@ from standardwebhooks import Webhook
 
 from recado.aws.settings import DeliverySettings
 from recado.kernel.errors import ServiceUnavailableError
-from recado.webhooks import service
+from recado.webhooks import queue, service
 from recado.webhooks.commands import AttemptRequest
 from recado.webhooks.model import Delivery, DeliveryStatus, DisabledReason, Endpoint, EndpointStatus
 from recado.webhooks.service import AttemptInProgressError, AttemptResult, attempts
@@ -259,10 +259,11 @@ def test_a_slow_endpoint_holds_few_consumers_at_once_and_the_rest_wait_in_the_qu
 ) -> None:
     until = clock.now() + timedelta(seconds=30)
     held = [
-        places.take(CLINIC, order.webhook_endpoint_id, f"consumer-{number}", clock.now(), until)
-        for number in range(places.PLACES)
+        places.take(CLINIC, order.webhook_endpoint_id, f"consumer-{number}", places=4, now=clock.now(), until=until)
+        for number in range(5)
     ]
-    assert sorted(place for place in held if place is not None) == list(range(places.PLACES))
+    assert sorted(place for place in held if place is not None) == [0, 1, 2, 3]
+    assert held[4] is None
     poster = ScriptedPoster(answered(200))
     assert service.attempt(order, clock=clock, poster=poster) is AttemptResult.POSTPONED
     assert poster.posts == []
@@ -270,13 +271,28 @@ def test_a_slow_endpoint_holds_few_consumers_at_once_and_the_rest_wait_in_the_qu
 
     another = make_endpoint()
     service.ping(CLINIC, another.webhook_endpoint_id, clock=clock)
-    (ping,) = queued(aws)
+    (ping,) = [one for one in queued(aws) if one.webhook_endpoint_id == another.webhook_endpoint_id]
     assert service.attempt(ping, clock=clock, poster=poster) is AttemptResult.DELIVERED
 
     places.leave(CLINIC, order.webhook_endpoint_id, 0, "consumer-unknown")
     assert service.attempt(order, clock=clock, poster=poster) is AttemptResult.POSTPONED
     clock.advance(31)
     assert service.attempt(order, clock=clock, poster=poster) is AttemptResult.DELIVERED
+
+
+def test_a_place_is_waited_for_twice_as_long_each_time_up_to_a_minute(
+    order: AttemptRequest, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[AttemptRequest, timedelta]] = []
+    monkeypatch.setattr(queue, "send", lambda request, wait: sent.append((request, wait)))
+    monkeypatch.setattr(places, "take", lambda *_arguments, **_settings: None)
+    request = order
+    for _ in range(9):
+        service.attempt(request, clock=clock, poster=ScriptedPoster(answered(200)))
+        request = AttemptRequest.from_json(sent[-1][0].to_json())
+        assert request == order
+    assert [wait.total_seconds() for _, wait in sent] == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 45]
+    assert request.postponed == 9
 
 
 def test_an_attempt_leaves_its_place(order: AttemptRequest, clock: FixedClock, aws: EmulatedAws) -> None:

@@ -70,11 +70,13 @@ class WebhookSettings(_Settings):
     """How webhooks are tried.
 
     ``webhook_retry_gaps`` are seconds between tries; ``webhook_allowed_networks`` are CIDRs that webhooks may
-    reach although they are not public (none, unless somebody says so).
+    reach although they are not public (none, unless somebody says so). ``webhook_attempts_at_once`` bounds how many
+    tries of one endpoint run at the same time; keep it below the number of consumers, or one slow endpoint takes all.
     """
 
     webhook_retry_gaps: tuple[float, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
     webhook_allowed_networks: tuple[str, ...] = ()
+    webhook_attempts_at_once: int = Field(default=4, ge=1)
 
 
 class VaultSettings(_Settings):

@@ -1,18 +1,23 @@
 """The wire shape of the deliveries queue: which attempt of which delivery to make."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRequest:
-    """The order to make one attempt; ``attempt`` counts from 1."""
+    """The order to make one attempt.
+
+    ``attempt`` counts from 1. ``postponed`` counts how often the order was put back because the endpoint was busy with
+    others; it says nothing about the delivery, so orders that differ only in it are the same.
+    """
 
     clinic_id: str
     webhook_endpoint_id: str
     delivery_id: str
     attempt: int
+    postponed: int = field(default=0, compare=False)
 
     def to_json(self) -> str:
         """Write the order as a queue body."""
@@ -37,4 +42,6 @@ class AttemptRequest:
             raise ValueError("an attempt request names a clinic, an endpoint and a delivery")
         if not isinstance(request.attempt, int) or request.attempt < 1:
             raise ValueError("attempts count from 1")
+        if not isinstance(request.postponed, int) or request.postponed < 0:
+            raise ValueError("postponements count from 0")
         return request

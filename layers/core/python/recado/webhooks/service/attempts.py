@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -31,8 +31,9 @@ CLAIM = timedelta(seconds=30)
 """How long a claim holds: longer than the longest attempt, shorter than the queue's visibility time-out."""
 
 GONE = 410
-# How long an attempt waits that found all of its endpoint's places taken.
-_WAIT_FOR_PLACE_SECONDS = (5.0, 30.0)
+# An attempt that finds all of its endpoint's places taken waits about 1 s at first, twice as long each further time: a
+# burst at a quick endpoint is over soon, and what queues up at a slow one costs little.
+_LONGEST_WAIT_FOR_PLACE_SECONDS = 60.0
 
 
 class AttemptInProgressError(Exception):
@@ -87,10 +88,16 @@ def attempt(request: AttemptRequest, *, clock: Clock | None = None, poster: Post
         table.cancel(delivery, now)
         return AttemptResult.CANCELLED
     begun = _Begun(request, delivery, endpoint, secrets.token_hex(8), now)
-    place = places.take(request.clinic_id, request.webhook_endpoint_id, begun.token, now, now + CLAIM)
+    place = places.take(
+        request.clinic_id,
+        request.webhook_endpoint_id,
+        begun.token,
+        places=WebhookSettings().webhook_attempts_at_once,
+        now=now,
+        until=now + CLAIM,
+    )
     if place is None:
-        low, high = _WAIT_FOR_PLACE_SECONDS
-        queue.send(request, timedelta(seconds=random.uniform(low, high)))  # noqa: S311 - spreads load, guards nothing
+        _postpone(request)
         return AttemptResult.POSTPONED
     try:
         if not table.claim(delivery, begun.token, now, now + CLAIM):
@@ -153,6 +160,12 @@ def _conclude(begun: _Begun, outcome: Outcome, clock: Clock) -> AttemptResult:
     if next_at is not None:
         schedule(_following(request), next_at, now)
     return result
+
+
+def _postpone(request: AttemptRequest) -> None:
+    longest = min(2.0 ** min(request.postponed, 10), _LONGEST_WAIT_FOR_PLACE_SECONDS)
+    wait = timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311 - spreads load, guards nothing
+    queue.send(replace(request, postponed=request.postponed + 1), wait)
 
 
 def _repair(request: AttemptRequest, delivery: Delivery, now: datetime) -> None:

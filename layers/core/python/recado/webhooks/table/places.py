@@ -8,8 +8,6 @@ from pynamodb.attributes import UnicodeAttribute
 from recado.aws.attributes import MomentAttribute
 from recado.aws.models import ClinicItem, ConditionFailedError
 
-PLACES = 4
-
 
 class PlaceItem(ClinicItem):
     """A place that one consumer holds until it is done, or until the time is over."""
@@ -20,13 +18,16 @@ class PlaceItem(ClinicItem):
     until = MomentAttribute()
 
 
-def take(clinic_id: str, webhook_endpoint_id: str, token: str, now: datetime, until: datetime) -> int | None:
+def take(
+    clinic_id: str, webhook_endpoint_id: str, token: str, *, places: int, now: datetime, until: datetime
+) -> int | None:
     """Take one of the endpoint's places.
 
     Args:
         clinic_id: whose endpoint it is.
         webhook_endpoint_id: the endpoint.
         token: names the holder.
+        places: how many there are.
         now: the moment; a place whose time is over is free.
         until: when this place is free again, should its holder die.
 
@@ -34,7 +35,7 @@ def take(clinic_id: str, webhook_endpoint_id: str, token: str, now: datetime, un
         The place's number, or None if all are taken.
     """
     free = PlaceItem.until.does_not_exist() | (PlaceItem.until < now) | (PlaceItem.token == token)
-    for number in random.sample(range(PLACES), PLACES):
+    for number in random.sample(range(places), places):
         item = _named(clinic_id, webhook_endpoint_id, number)
         item.token, item.until, item.expires_at = token, until, int(until.timestamp()) + 1
         try:
