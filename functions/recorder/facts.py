@@ -64,7 +64,7 @@ def take_in(entry: Entry, data: EntryData, clock: Clock) -> Taken:
     _check_channel(entry.clinic_id, entry.channel_id)
     match data:
         case MessageData():
-            return _message(entry, data)
+            return _message(entry, data, clock)
         case ResultData():
             return _result(entry, data, clock)
         case ReceiptData():
@@ -84,18 +84,18 @@ def _check_channel(clinic_id: str, channel_id: str) -> None:
         raise InvalidEntryError("the clinic has no such channel")
 
 
-def _message(entry: Entry, data: MessageData) -> Taken:
+def _message(entry: Entry, data: MessageData, clock: Clock) -> Taken:
     observed = _observed(entry, data)
     if entry.kind == "message.received":
         message, _ = messages.record_inbound(observed)
-        _remember(entry, message.sender)
+        _remember(entry, message.sender, clock)
         return Taken([status_event(message, message.history[0], entry.sequence, entry.entry_id)])
     recorded = messages.record_phone_sent(observed)
     if recorded is None:
         _metrics.add_metric(name="PhoneEchoes", unit=MetricUnit.Count, value=1)
         return Taken([])
     message, _ = recorded
-    taken = messages.take_parked(message)
+    taken = messages.take_parked(message, clock=clock)
     sent = status_event(message, message.history[0], entry.sequence, entry.entry_id)
     return Taken([sent, *_receipt_events(taken)], lambda: messages.forget_parked(message, taken))
 
@@ -193,11 +193,11 @@ def _observed(entry: Entry, data: MessageData) -> ObservedMessage:
     )
 
 
-def _remember(entry: Entry, sender: Party) -> None:
+def _remember(entry: Entry, sender: Party, clock: Clock) -> None:
     """Remember that who writes to us has an account, so that answering asks WhatsApp nothing."""
     if sender.e164 is None:
         return
-    known = contacts.cached(entry.clinic_id, sender.e164)
+    known = contacts.cached(entry.clinic_id, sender.e164, clock=clock)
     if known is not None and known.on_whatsapp and (known.lid == sender.lid or sender.lid is None):
         return
     resolution = Resolution(

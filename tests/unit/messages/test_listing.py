@@ -122,6 +122,21 @@ def test_a_chat_is_one_list_under_number_and_lid(desk: Desk) -> None:
     assert ids(first) + ids(rest) == ids(page)
 
 
+@pytest.mark.parametrize("asked", ["+5511977770001", "+551177770001"])
+def test_a_chat_is_found_with_and_without_the_ninth_digit(desk: Desk, asked: str) -> None:
+    """WhatsApp knows many Brazilian mobiles without the ninth digit; both forms name the same contact."""
+    old_form = Party(e164="+551177770001", lid=PATIENT.lid)
+    message, _ = service.record_inbound(desk.observed("IN", chat=old_form, sender=old_form))
+    contacts.remember(
+        desk.clinic_id, Resolution("+551177770001", "+551177770001", None, PATIENT.lid, True, desk.clock.now())
+    )
+    queued = desk.accept().message
+    other = Party(e164="+551177770002", lid="900000002@lid")
+    service.record_inbound(desk.observed("OTHER", chat=other, sender=other))
+    page = service.list_chat(desk.clinic_id, Party(e164=asked), limit=10, clock=desk.clock)
+    assert set(ids(page)) == {message.message_id, queued.message_id}
+
+
 def test_the_other_clinic_sees_nothing_and_its_cursors_do_not_work(
     desk: Desk, neighbour: Desk, over_months: list[str]
 ) -> None:

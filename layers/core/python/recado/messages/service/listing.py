@@ -9,6 +9,7 @@ from recado.aws.models import Key, Page, partition_of
 from recado.channels import service as channels
 from recado.clinics import service as clinics
 from recado.contacts import service as contacts
+from recado.contacts.model import same_number
 from recado.kernel.clock import Clock, SystemClock
 from recado.kernel.errors import InvalidCursorError
 from recado.kernel.ids import Prefix, first_id, is_id, time_of
@@ -142,7 +143,8 @@ def list_chat(
     """
     span = _span(filters, start, clock, lambda: None)
     sources = [
-        _descending(chat_key(clinic_id, name), "by_chat", span.low, span.high) for name in _names(clinic_id, contact)
+        _descending(chat_key(clinic_id, name), "by_chat", span.low, span.high)
+        for name in _names(clinic_id, contact, clock)
     ]
     source = heapq.merge(*sources, key=lambda item: item.message_id, reverse=True)
     return _page(source, filters, limit, start, f"clinic#{clinic_id}")
@@ -220,13 +222,21 @@ def _page(
     return Page(shown)
 
 
-def _names(clinic_id: str, contact: Party) -> list[str]:
-    lid = contact.lid
-    if lid is None and contact.e164 is not None:
-        known = contacts.cached(clinic_id, contact.e164)
-        lid = known.lid if known else None
-    names = {Party(lid=lid).chat, Party(e164=contact.e164).chat}
-    return sorted(name for name in names if name)
+def _names(clinic_id: str, contact: Party, clock: Clock) -> list[str]:
+    """Return the names under which messages with this contact may be filed."""
+    names = {contact.lid} if contact.lid else set()
+    for e164 in _forms(contact.e164) if contact.e164 else ():
+        names.add(e164.removeprefix("+"))
+        known = contacts.cached(clinic_id, e164, clock=clock) if contact.lid is None else None
+        if known is not None and known.lid is not None:
+            names.add(known.lid)
+    return sorted(names)
+
+
+def _forms(e164: str) -> list[str]:
+    # Callers write Brazilian mobiles with the ninth digit (after +55 and the area), WhatsApp often without.
+    candidates = {e164, f"{e164[:5]}9{e164[5:]}", f"{e164[:5]}{e164[6:]}"}
+    return sorted(candidate for candidate in candidates if same_number(e164, candidate))
 
 
 def _message_in(start: Key) -> str:
