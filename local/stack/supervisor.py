@@ -14,7 +14,6 @@ from infra import layers
 from infra.assets import StagedAssets
 from local.stack import emulator, simulator
 from local.stack.announcement import Addresses, banner, write_description, write_shell_file
-from local.stack.available import AvailableAssets
 from local.stack.clients import emulator_clients
 from local.stack.demo import Demo, prepare
 from local.stack.deployment import Deployment, deploy
@@ -177,7 +176,7 @@ class Stack:
             deploy,
             addresses.emulator,
             await asyncio.to_thread(templates),
-            AvailableAssets(StagedAssets(staging=staging), staging),
+            StagedAssets(staging=staging),
             {"PublicUrl": addresses.api},
         )
 
