@@ -8,7 +8,7 @@ from recado.channels.model import Channel, ChannelState
 from recado.contacts.model import Recipient
 from recado.kernel.clock import Clock, SystemClock
 from recado.kernel.envelopes import Command
-from recado.kernel.errors import ChannelNotConnectedError, ChannelStateError, UnavailableError
+from recado.kernel.errors import ChannelNotConnectedError, UnavailableError
 from recado.kernel.ids import Prefix, new_id
 from recado.messages.model import Message
 from recado.shards import service as shards
@@ -21,14 +21,9 @@ _ENDED = frozenset({ChannelState.LOGGED_OUT, ChannelState.BANNED, ChannelState.R
 """States that no reconnection leaves: what is sent now would wait for somebody to link the number again."""
 
 
-def refuse_if_ended(channel: Channel) -> None:
-    """Refuse to take messages for a number that is not ours to send through any more.
-
-    Raises:
-        ChannelStateError: the channel was logged out, banned or rejected.
-    """
-    if channel.state in _ENDED:
-        raise ChannelStateError(f"The channel is {channel.state}; its number has to be linked again first.")
+def has_ended(channel: Channel) -> bool:
+    """Say whether the channel's number is not ours to send through any more."""
+    return channel.state in _ENDED
 
 
 def ring(channel: Channel) -> None:

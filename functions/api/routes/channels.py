@@ -53,9 +53,10 @@ def list_channels(
     """List the clinic's channels, oldest first; a key limited to channels sees only those."""
     listing = Listing("list_channels", query, clinic_id)
     page = channels.list_channels(clinic_id, query.limit, listing.start())
+    heard = channels.get_livenesses(clinic_id, [channel.channel_id for channel in page.items])
     return listing.answer(
         page,
-        lambda channel: show_channel(channel, channels.get_liveness(clinic_id, channel.channel_id)),
+        lambda channel: show_channel(channel, heard.get(channel.channel_id)),
         keep=lambda channel: may_see_channel(principal, channel.channel_id),
     )
 

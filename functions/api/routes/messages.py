@@ -24,6 +24,7 @@ from functions.api.schemas.messages import (
     TypingRequest,
 )
 from recado.channels import service as channels
+from recado.channels.model import Channel
 from recado.clinics.model import Scope
 from recado.contacts.model import parse_recipient
 from recado.kernel.errors import (
@@ -36,7 +37,7 @@ from recado.kernel.errors import (
     MessageNotFoundError,
 )
 from recado.messages import service as messages
-from recado.messages.model import Direction, Message, Party, SendRequest
+from recado.messages.model import Accepted, Direction, Message, Party, SendRequest
 
 router = APIRouter(prefix="/v1/clinics/{clinic_id}", tags=["messages"])
 
@@ -70,20 +71,14 @@ def send_message(
     A channel that is not connected queues it. A channel that was logged out, banned or rejected refuses it (409).
     """
     channel = channels.get(clinic_id, channel_id)
-    sessions.refuse_if_ended(channel)
-    accepted = messages.accept(
-        clinic_id,
-        channel_id,
-        SendRequest(
-            to=parse_recipient(body.to),
-            text=body.text.body,
-            context_message_id=body.context.message_id if body.context else None,
-            client_reference=body.client_reference,
-            ttl_seconds=body.ttl,
-        ),
-        idempotency_key,
-        _canonical(body),
+    request = SendRequest(
+        to=parse_recipient(body.to),
+        text=body.text.body,
+        context_message_id=body.context.message_id if body.context else None,
+        client_reference=body.client_reference,
+        ttl_seconds=body.ttl,
     )
+    accepted = _accepted(channel, request, idempotency_key, _canonical(body))
     if accepted.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     sessions.ring(channel)
@@ -180,6 +175,20 @@ def send_typing(clinic_id: str, channel_id: str, body: TypingRequest) -> Request
     """Show or stop showing a contact that somebody is typing; WhatsApp itself stops showing it after a while."""
     sessions.show_typing(channels.get(clinic_id, channel_id), parse_recipient(body.to), body.state)
     return RequestedAnswer()
+
+
+def _accepted(channel: Channel, request: SendRequest, key: str | None, canonical: bytes) -> Accepted:
+    """Accept a message, or repeat an earlier answer: that is given even if the channel has come to its end since.
+
+    Raises:
+        ChannelStateError: the channel takes no new messages.
+    """
+    if not sessions.has_ended(channel):
+        return messages.accept(channel.clinic_id, channel.channel_id, request, key, canonical)
+    earlier = messages.repeated(channel.clinic_id, channel.channel_id, request, key, canonical) if key else None
+    if earlier is None:
+        raise ChannelStateError(f"The channel is {channel.state}; its number has to be linked again first.")
+    return earlier
 
 
 def _canonical(body: NewMessage) -> bytes:

@@ -94,6 +94,20 @@ def test_the_answer_is_repeated_as_it_was_when_the_message_has_moved_on(aurora: 
     assert aurora.post(path, dict(_BODY), headers=headers).json() == first
 
 
+def test_an_answer_is_repeated_although_the_channel_has_ended_since(aurora: Caller) -> None:
+    """Who lost the 202 must not take the message for refused."""
+    channel_id = aurora.channel()
+    path, headers = f"channels/{channel_id}/messages", {"Idempotency-Key": "k"}
+    first = aurora.post(path, dict(_BODY), headers=headers).json()
+    report(aurora, channel_id, ChannelState.BANNED)
+    again = aurora.post(path, dict(_BODY), headers=headers)
+    assert (again.status_code, again.json()) == (202, first)
+    assert again.headers["idempotency-replayed"] == "true"
+    other_body = aurora.post(path, {**_BODY, "ttl": 5}, headers=headers)
+    assert_problem(other_body, 409, "idempotency_conflict")
+    assert_problem(aurora.post(path, dict(_BODY), headers={"Idempotency-Key": "l"}), 409, "channel_state")
+
+
 def test_the_same_key_with_another_body_is_409(aurora: Caller) -> None:
     """A key names one request."""
     path, headers = f"channels/{aurora.channel()}/messages", {"Idempotency-Key": "consulta-42"}

@@ -1,6 +1,7 @@
 """What a runner reads and writes of its channels besides reporting their state."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -147,6 +148,21 @@ def get_liveness(clinic_id: str, channel_id: str) -> Liveness | None:
     """Return when the channel's connection last showed life, or None if it never did."""
     record = LivenessRecord.find(*liveness_key(clinic_id, channel_id), consistent=False)
     return Liveness(record.connected, record.last_frame_at, int(record.epoch)) if record else None
+
+
+def get_livenesses(clinic_id: str, channel_ids: Sequence[str]) -> dict[str, Liveness]:
+    """Return when each of these channels last showed life, read at once; those that never did are left out.
+
+    Args:
+        clinic_id: whose channels.
+        channel_ids: up to 100.
+    """
+    by_key = {liveness_key(clinic_id, channel_id): channel_id for channel_id in channel_ids}
+    records = LivenessRecord.many(list(by_key), consistent=False)
+    return {
+        by_key[record.pk, record.sk]: Liveness(record.connected, record.last_frame_at, int(record.epoch))
+        for record in records
+    }
 
 
 def _claimed(channel: Channel, linked: Channel, phone: str) -> bool:

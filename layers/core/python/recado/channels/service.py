@@ -14,6 +14,7 @@ from recado.channels.reporting import ApplyResult, apply_state, reserve_sequence
 from recado.channels.running import (
     claim_number,
     get_liveness,
+    get_livenesses,
     get_pairing_code,
     list_for_shard,
     put_liveness,
@@ -45,6 +46,7 @@ __all__ = [
     "get",
     "get_check_result",
     "get_liveness",
+    "get_livenesses",
     "get_pairing_code",
     "list_channels",
     "list_for_shard",

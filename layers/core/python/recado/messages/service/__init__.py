@@ -3,7 +3,7 @@
 Every function is bound to a clinic and a channel by its arguments; none reads across clinics.
 """
 
-from recado.messages.service.accepting import accept, outbox_counter, outbox_rows
+from recado.messages.service.accepting import accept, outbox_counter, outbox_rows, repeated
 from recado.messages.service.listing import Filters, list_channel, list_chat, list_clinic
 from recado.messages.service.observing import confirm_result, record_inbound, record_phone_sent
 from recado.messages.service.publication import keep_poison, mark_handled, mark_published, unhandled, unpublished
@@ -53,6 +53,7 @@ __all__ = [
     "record_sent",
     "record_suppressed",
     "record_uncertain",
+    "repeated",
     "requeue",
     "settle",
     "take_parked",

@@ -80,10 +80,32 @@ def accept(
         except _KeyTakenError:
             earlier = IdempotencyItem.find(record.pk, record.sk, now=now)
             if earlier is not None:
-                return _replayed(message, request, earlier, record.fingerprint)
+                return _replayed(clinic_id, channel_id, request, earlier, record.fingerprint)
         else:
             return Accepted(message, replayed=False)
     raise ServiceUnavailableError("The idempotency record changes too often.")
+
+
+def repeated(
+    clinic_id: str,
+    channel_id: str,
+    request: SendRequest,
+    idempotency_key: str,
+    canonical_body: bytes,
+    *,
+    clock: Clock = _CLOCK,
+) -> Accepted | None:
+    """Return the answer that this key was given before, or None; for channels that take no new messages.
+
+    The arguments are those of ``accept``.
+
+    Raises:
+        IdempotencyConflictError: the key came before with another body.
+    """
+    earlier = IdempotencyItem.find(*_idempotency_key(clinic_id, channel_id, idempotency_key), now=clock.now())
+    if earlier is None:
+        return None
+    return _replayed(clinic_id, channel_id, request, earlier, fingerprint(canonical_body))
 
 
 def outbox_counter(clinic_id: str, channel_id: str) -> int:
@@ -152,11 +174,8 @@ def _row(message: Message) -> OutboxRow:
 
 
 def _record(message: Message, idempotency_key: str, body: str) -> IdempotencyItem:
-    key = hashlib.sha256(idempotency_key.encode()).hexdigest()
     return IdempotencyItem(
-        pk=f"clinic#{message.clinic_id}#idempotency",
-        # The channel is part of the route: one key on two channels is two requests.
-        sk=f"messages.send#{message.channel_id}#{key}",
+        *_idempotency_key(message.clinic_id, message.channel_id, idempotency_key),
         fingerprint=body,
         message_id=message.message_id,
         sequence=message.sequence,
@@ -165,12 +184,18 @@ def _record(message: Message, idempotency_key: str, body: str) -> IdempotencyIte
     )
 
 
-def _replayed(attempted: Message, request: SendRequest, earlier: IdempotencyItem, body: str) -> Accepted:
+def _idempotency_key(clinic_id: str, channel_id: str, idempotency_key: str) -> tuple[str, str]:
+    key = hashlib.sha256(idempotency_key.encode()).hexdigest()
+    # The channel is part of the route: one key on two channels is two requests.
+    return f"clinic#{clinic_id}#idempotency", f"messages.send#{channel_id}#{key}"
+
+
+def _replayed(clinic_id: str, channel_id: str, request: SendRequest, earlier: IdempotencyItem, body: str) -> Accepted:
     if earlier.fingerprint != body:
         raise IdempotencyConflictError
     message = accepted_message(
-        attempted.clinic_id,
-        attempted.channel_id,
+        clinic_id,
+        channel_id,
         request,
         message_id=earlier.message_id,
         sequence=int(earlier.sequence),
