@@ -189,6 +189,8 @@ def test_a_key_needs_a_right_a_clinic_and_if_limited_a_channel(aurora: str) -> N
     with pytest.raises(InvalidRequestError):
         clinics.create_api_key(aurora, "agenda", frozenset())
     with pytest.raises(InvalidRequestError):
+        clinics.create_api_key(aurora, "agenda", ["messages:read", "everything"])
+    with pytest.raises(InvalidRequestError):
         clinics.create_api_key(aurora, "agenda", SCOPES, frozenset())
     with pytest.raises(ClinicNotFoundError):
         clinics.create_api_key(new_id(Prefix.CLINIC), "agenda", SCOPES)

@@ -1,6 +1,6 @@
 """What can be done with clinics and their API keys."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from recado.aws.models import ConditionFailedError, Key, Page
@@ -116,8 +116,8 @@ def update_clinic(clinic_id: str, changes: Mapping[str, Any], *, clock: Clock = 
 def create_api_key(
     clinic_id: str,
     name: str,
-    scopes: frozenset[Scope],
-    channels: frozenset[str] | None = None,
+    scopes: Collection[str],
+    channels: Collection[str] | None = None,
     *,
     clock: Clock = _CLOCK,
 ) -> tuple[ApiKey, str]:
@@ -135,14 +135,18 @@ def create_api_key(
 
     Raises:
         ClinicNotFoundError: there is no such clinic.
-        InvalidRequestError: no scope, or an empty list of channels.
+        InvalidRequestError: no scope, one that does not exist, or an empty list of channels.
     """
-    if not scopes:
+    try:
+        rights = frozenset(Scope(scope) for scope in scopes)
+    except ValueError as error:
+        raise InvalidRequestError("There is no such scope.", field="scopes") from error
+    if not rights:
         raise InvalidRequestError("A key needs at least one scope.", field="scopes")
     if channels is not None and not channels:
         raise InvalidRequestError("Name at least one channel, or leave the list out for all.", field="channels")
     get_clinic(clinic_id)
-    return _create_key(clinic_id, name, scopes, channels, clock)
+    return _create_key(clinic_id, name, rights, None if channels is None else frozenset(channels), clock)
 
 
 def create_platform_key(name: str, *, clock: Clock = _CLOCK) -> tuple[ApiKey, str]:
