@@ -1,5 +1,6 @@
 """Linking a phone in a disposable host."""
 
+import base64
 import stat
 from pathlib import Path
 
@@ -71,6 +72,19 @@ async def test_unreachable_whatsapp_ends_the_pairing(bench: HostBench) -> None:
     assert ended["reason"] == "unreachable"
     await pairing.host.exited
     bench.simulator.start()
+
+
+async def test_a_forged_link_ends_the_pairing(bench: HostBench) -> None:
+    """A phone that proves the wrong secret is refused by the library, and the pairing is over."""
+    pairing = await bench.start(pairing=True)
+    await pairing.request("pair", **bench.session(), method="qr")
+    shown = await pairing.notice(kind="pairing_code")
+    fields = shown["code"].split(",")
+    fields[3] = base64.b64encode(bytes(32)).decode()
+    await bench.call_whatever("POST", f"/phones/{CLINIC}/scan", code=",".join(fields))
+    ended = await pairing.notice(kind="pairing_ended")
+    assert ended["reason"] == "error"
+    await pairing.host.exited
 
 
 async def test_secrets_stay_out_of_the_log(bench: HostBench) -> None:

@@ -85,6 +85,36 @@ async def test_an_unclean_snapshot_restores_without_its_signal_sessions(clinic: 
     assert [message["text"] for message in await clinic.received(PATIENT)] == before + later + after
 
 
+async def test_what_cannot_be_read_is_told_and_comes_again(clinic: HostBench) -> None:
+    """An old copy with its Signal sessions cannot read what follows; the retry brings it, under the same id."""
+    running = await clinic.connected()
+    await talk(clinic, running, "antes", 2)
+    copy = clinic.directory / "old.db"
+    await running.request("snapshot", channel_id=CHANNEL, path=str(copy))
+    await talk(clinic, running, "depois", 3)
+    running.host.kill()
+    await running.host.exited
+
+    database = await restore(clinic, copy, "restored")
+    other = await clinic.start()
+    await other.request("start_session", **clinic.session(database=database))
+    whatsapp_id = await clinic.write(PATIENT, CLINIC, "legível?")
+    undecryptable = await other.row("message.undecryptable", whatsapp_id=whatsapp_id)
+    assert undecryptable.data["from"]["e164"] == f"+{PATIENT}"
+    received = await other.row("message.received", whatsapp_id=whatsapp_id)
+    assert received.data["text"] == {"body": "legível?"}
+
+
+async def test_a_new_phone_of_a_patient_is_told(clinic: HostBench) -> None:
+    """A reinstalled WhatsApp has a new identity: worth a new copy, and its messages arrive."""
+    running = await clinic.connected()
+    await talk(clinic, running, "antes", 1)
+    await clinic.phone(PATIENT, "reinstall")
+    whatsapp_id = await clinic.write(PATIENT, CLINIC, "telefone novo")
+    await running.row("message.received", whatsapp_id=whatsapp_id)
+    await running.notice(kind="session_event", event="identity_changed")
+
+
 async def test_the_fingerprint_tells_what_is_worth_a_new_copy(clinic: HostBench) -> None:
     """Meeting a new person changes it; a further message to the same one does not, and a copy carries its own."""
     running = await clinic.connected()

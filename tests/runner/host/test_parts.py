@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -158,3 +160,11 @@ def test_hosts_get_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment["PYTHONPATH"].startswith("/first:")
     assert environment["HTTPS_PROXY"] == "http://x"
     assert environment["NEONIZE_BOT_TAG"] == "off"
+
+
+def test_the_supervisor_does_not_load_the_native_library() -> None:
+    """Go's runtime lives in hosts only: the supervisor must survive what aborts it."""
+    modules = "session_runner.hosts, session_runner.journal, session_runner.deadline, session_runner.whatsapp.restore"
+    program = f"import sys, {modules}; sys.exit('neonize' in sys.modules)"
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0
