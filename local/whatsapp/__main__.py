@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import signal
+import sys
 from pathlib import Path
 
 from local.whatsapp.server import Options, Simulator
@@ -47,8 +47,10 @@ def main() -> None:
         small_first_upload=not arguments.full_prekeys,
         serve_primary=not arguments.companions_only,
     )
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(_run(options))
+    except OSError as error:
+        sys.exit(f"the simulator cannot start: {error.strerror or error}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -160,6 +161,9 @@ class Pairing:
             outcome.set_exception(
                 PairingError(f"the companion refused: {error.text('text') if error else 'no reason'}")
             )
+            return
+        if not _is_countersigned(device, sign):
+            outcome.set_exception(PairingError("the companion's signature is wrong"))
             return
         self._network.link(device)
         self._network.counters.add("pairing.linked")
@@ -330,10 +334,13 @@ def _success(account: Account, device: Device, secret: bytes) -> list[Node]:
     ]
 
 
-def device_signature_is_valid(account: Account, device: Device, signed_identity: bytes) -> bool:
-    """Whether a companion's counter-signature (returned on linking) is its own."""
-    fields = protobuf.decode(signed_identity)
-    message = b"\x06\x01" + protobuf.blob(fields, 1) + device.identity + account.keys.identity.public
+def _is_countersigned(device: Device, sign: Node) -> bool:
+    """Whether the companion signed, with its own identity, the identity the phone gave it."""
+    signed = sign.child("device-identity")
+    if signed is None:
+        return False
+    fields = protobuf.decode(signed.data())
+    message = b"\x06\x01" + protobuf.blob(fields, 1) + device.identity + device.account.keys.identity.public
     return verify(device.identity, message, protobuf.blob(fields, 4))
 
 
@@ -361,7 +368,7 @@ def _shared_secret(account: Account, companion: Registration, offer: CodeOffer, 
     key = hkdf(shared, b"link_code_pairing_key_bundle_encryption_key", 32, salt=wrapped[:32])
     try:
         bundle = AESGCM(key).decrypt(wrapped[32:44], wrapped[44:], None)
-    except Exception as error:
+    except InvalidTag as error:
         raise UnknownCodeError("the code is wrong") from error
     identity, random = bundle[:32], bundle[64:96]
     if identity != companion.identity:

@@ -207,3 +207,23 @@ def test_new_companion_gets_copies_from_the_older_one(
     second.pair(CLINIC)
     copy = client.do("send", to=PATIENT, text="depois do segundo")
     assert second.event("Message", id=copy)["from_me"]
+
+
+def test_kill_under_load_loses_nothing_that_was_answered(simulator: RunningSimulator, client: RealClient) -> None:
+    """The simulator is killed between two of many messages: whatever it took (both ways) is delivered once."""
+    taken: list[str] = []
+    sent: list[str] = []
+    for number in range(30):
+        taken.append(simulator.write(PATIENT, CLINIC, f"para a clínica {number}"))
+        if number == 14:
+            simulator.stop(signal.SIGKILL)
+            simulator.start()
+            client.event("Connected", wait_s=30)
+        sent.append(client.do("send", to=PATIENT, text=f"para a paciente {number}"))
+    received = [client.event("Message")["id"] for _ in taken]
+    assert sorted(received) == sorted(taken)
+    assert client.is_quiet("Message", for_s=0.5)
+    arrived = [message["id"] for message in simulator.get(f"/phones/{PATIENT}/messages")]
+    repeated = {row["id"] for row in simulator.get("/ledger") if row["error"] == "repeated_key"}
+    assert sorted({*arrived, *repeated}) == sorted(sent)
+    assert len(arrived) == len(set(arrived))

@@ -35,6 +35,7 @@ class Waiting:
         self.seen: list[Node] = []
         self.is_open = True
         self.answers = True
+        self.signs_wrongly = False
         pairing.begin(self)
 
     def send(self, node: Node) -> None:
@@ -69,7 +70,11 @@ class Waiting:
             error = Node("error", {"code": "401", "text": "hmac-mismatch"})
             self.pairing.accept(self, Node("iq", {**attrs, "type": "error"}, [error]))
             return
-        sign = Node("pair-device-sign", {}, [Node("device-identity", {"key-index": "1"}, signed)])
+        countersignature = self.keys.identity.sign(b"\x06\x01" + details + self.registration.identity + key)
+        if self.signs_wrongly:
+            countersignature = bytes(64)
+        countersigned = protobuf.encode([(1, details), (3, protobuf.blob(fields, 3)), (4, countersignature)])
+        sign = Node("pair-device-sign", {}, [Node("device-identity", {"key-index": "1"}, countersigned)])
         self.pairing.accept(self, Node("iq", {**attrs, "type": "result"}, [sign]))
 
 
@@ -133,6 +138,10 @@ def test_code_of_another_companion_is_refused(tmp_path: Path) -> None:
         parts[3] = base64.b64encode(b"another secret of 32 bytes......").decode()
         with pytest.raises(PairingError, match="hmac-mismatch"):
             await pairing.scan(account, ",".join(parts))
+        forger = Waiting(pairing, "forger")
+        forger.signs_wrongly = True
+        with pytest.raises(PairingError, match="signature is wrong"):
+            await pairing.scan(account, forger.code())
         assert account.companions == []
 
     play(scenario, tmp_path)
