@@ -1,8 +1,9 @@
 """``python -m local.receiver``: receives webhooks on this machine, verifies them and prints a line for each.
 
-A secret is shown once, when its endpoint is made, so nobody can ask for it later: the receiver must be told. Give it
-with ``--secret``, or while it runs with ``curl $RECEIVER_URL/secrets -d '{"secret":"whsec_…"}'``; it keeps what it was
-told in a private file. A webhook that no known secret verifies is printed with ``✗`` and answered 401.
+A secret is shown once, when its endpoint is made. Beside a local stack the receiver opens it in the stack's own tables;
+elsewhere it must be told, with ``--secret`` or while it runs with
+``curl http://127.0.0.1:8070/secrets -d '{"secret":"whsec_…"}'``, and keeps what it was told in a private file.
+A webhook that no known secret verifies is printed with ``✗`` and answered 401.
 
 For tests, ``POST /behaviour`` makes it fail or dawdle: ``{"status": 500, "delay_s": 2, "retry_after": 3, "times": 1}``;
 ``--record`` writes everything it receives to a file, one JSON object a line.
@@ -25,6 +26,9 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from local.stack_secrets import secrets_of_clinic
+from recado.kernel.errors import RecadoError
 
 _HOST = "127.0.0.1"
 _DEFAULT_PORT = 8070
@@ -84,6 +88,7 @@ class Receiver:
 
     secrets: Secrets
     record: Path | None = None
+    stack: Path | None = None
     behaviour: Behaviour = field(default_factory=Behaviour)
 
     def application(self) -> web.Application:
@@ -112,7 +117,7 @@ class Receiver:
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        secret = self.secrets.verify(body, headers)
+        secret = self.secrets.verify(body, headers) or await asyncio.to_thread(self._verify_anew, body, headers)
         plain = secret is not None and _plain_signature_fits(secret, body, headers)
         behaviour = self._next_behaviour()
         status = behaviour.status if secret is not None else HTTPStatus.UNAUTHORIZED.value
@@ -131,6 +136,17 @@ class Receiver:
         await asyncio.sleep(behaviour.delay_s)
         answer = {"retry-after": str(behaviour.retry_after)} if behaviour.retry_after is not None else {}
         return web.Response(status=status, headers=answer)
+
+    def _verify_anew(self, body: bytes, headers: dict[str, str]) -> str | None:
+        """Verify with what the stack beside us knows by now; an endpoint may be new, or its secret rotated."""
+        event = _decoded(body)
+        if self.stack is None or not isinstance(event, dict):
+            return None
+        try:
+            self.secrets.known += secrets_of_clinic(self.stack, str(event.get("clinic_id")))
+        except RecadoError as error:
+            print(f"  the stack does not tell its secrets: {error}", file=sys.stderr)
+        return self.secrets.verify(body, headers)
 
     def _next_behaviour(self) -> Behaviour:
         behaviour = self.behaviour
@@ -189,7 +205,7 @@ def port_in(environment: Path) -> int:
 
 async def serve(receiver: Receiver, port: int) -> None:
     """Receive until SIGINT or SIGTERM."""
-    runner = web.AppRunner(receiver.application(), access_log=None)
+    runner = web.AppRunner(receiver.application(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     over = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -215,7 +231,7 @@ def main(arguments: list[str]) -> int:
     secrets = Secrets(options.secrets or options.env.parent / "receiver-secrets.json", options.secret)
     port = options.port if options.port is not None else port_in(options.env)
     try:
-        asyncio.run(serve(Receiver(secrets, options.record), port))
+        asyncio.run(serve(Receiver(secrets, options.record, options.env.parent / "stack.json"), port))
     except OSError as error:
         print(f"  cannot listen on 127.0.0.1:{port}: {error.strerror}", file=sys.stderr)
         return 1
