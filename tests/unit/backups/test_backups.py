@@ -284,3 +284,10 @@ def test_the_hour_is_utc_and_full(aurora: str, clock: FixedClock) -> None:
     service.run(clock.now(), clock=clock)
     assert manifest_key(aurora, clock.now()).endswith("/manifests/2026-11-22T13.json")
     assert manifest(aurora, clock).hour.isoformat() == "2026-11-22T13:00:00+00:00"
+
+
+def test_a_damaged_note_of_progress_costs_nobody_a_backup(aurora: str, clock: FixedClock) -> None:
+    for damaged in (b"not json", b"[]", b"{}"):
+        s3().put_object(Bucket=BackupSettings().backup_bucket, Key=service.PROGRESS_KEY, Body=damaged)
+        assert service.run(clock.now(), clock=clock).backed_up == (aurora,)
+        clock.advance(hours=1)

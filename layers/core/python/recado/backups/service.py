@@ -175,7 +175,12 @@ def _rotated(clinic_ids: Sequence[str], after: str) -> list[str]:
 
 def _stopped_after(storage: Storage) -> str:
     text = storage.read(PROGRESS_KEY)
-    return str(json.loads(text)["after"]) if text else ""
+    try:
+        return str(json.loads(text)["after"]) if text else ""
+    except (ValueError, KeyError, TypeError):
+        # The note only orders the clinics: without it, a run begins with the first.
+        logger("backup").warning("the note of where the last run stopped is damaged")
+        return ""
 
 
 def _note_progress(storage: Storage, after: str) -> None:
