@@ -15,6 +15,7 @@ from infra.assets import StagedAssets
 from local.stack import emulator, simulator
 from local.stack.announcement import Addresses, banner, write_description, write_shell_file
 from local.stack.clients import emulator_clients
+from local.stack.compiled import CompiledAssets
 from local.stack.demo import Demo, prepare
 from local.stack.deployment import Deployment, deploy
 from local.stack.environment import aws_environment, base_environment, network_environment
@@ -176,7 +177,7 @@ class Stack:
             deploy,
             addresses.emulator,
             await asyncio.to_thread(templates),
-            StagedAssets(staging=staging),
+            CompiledAssets(StagedAssets(staging=staging)),
             {"PublicUrl": addresses.api},
         )
 
