@@ -9,21 +9,17 @@ import hashlib
 import hmac
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from local.whatsapp import protobuf
 from local.whatsapp.accounts import MAXIMUM_COMPANIONS, Account, Device
 from local.whatsapp.binary_xml import Attribute, Node
 from local.whatsapp.clock import epoch_text
+from local.whatsapp.code_pairing import WRAPPED_SIZE, CodeOffer, shared_secret, unwrap, wrap
 from local.whatsapp.jid import SERVER
 from local.whatsapp.network import Network, error_of, result_of
-from local.whatsapp.signal.keys import KeyPair, verify
-from local.whatsapp.signal.session import hkdf
+from local.whatsapp.signal.keys import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +29,6 @@ FIRST_CODE_S = 60.0
 NEXT_CODE_S = 20.0
 _PHONE_ANSWER_S = 10.0
 _CODE_LIFETIME_S = 180.0
-_CODE_ROUNDS = 2 << 16
 
 
 class PairingError(Exception):
@@ -68,18 +63,6 @@ class UnpairedConnection(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether the socket is still there."""
-
-
-@dataclass
-class CodeOffer:
-    """An eight-letter code a companion shows for one phone number."""
-
-    number: str
-    reference: bytes
-    wrapped_ephemeral: bytes
-    expires_at: float
-    ephemeral: KeyPair = field(default_factory=KeyPair.generate)
-    companion_ephemeral: bytes = b""
 
 
 @dataclass
@@ -244,7 +227,7 @@ class Pairing:
 
     def _code_hello(self, attempt: Attempt, request: Node, registration: Node) -> None:
         jid, wrapped = registration.jid("jid"), registration.child("link_code_pairing_wrapped_companion_ephemeral_pub")
-        if jid is None or wrapped is None or len(wrapped.data()) != 80:
+        if jid is None or wrapped is None or len(wrapped.data()) != WRAPPED_SIZE:
             attempt.connection.send(error_of(request, 400, "bad-request"))
             return
         reference = base64.b64encode(os.urandom(18))
@@ -266,8 +249,8 @@ class Pairing:
         offer = attempt.code
         if offer is None or len(letters) != 8:
             raise UnknownCodeError("a code has eight letters, such as ABCD-EFGH")
-        offer.companion_ephemeral = await asyncio.to_thread(_unwrap, letters, offer.wrapped_ephemeral)
-        wrapped = await asyncio.to_thread(_wrap, letters, offer.ephemeral.public)
+        offer.companion_ephemeral = await asyncio.to_thread(unwrap, letters, offer.wrapped_ephemeral)
+        wrapped = await asyncio.to_thread(wrap, letters, offer.ephemeral.public)
         outcome: asyncio.Future[Device] = asyncio.get_running_loop().create_future()
         self._entered[offer.reference] = (account, outcome)
         content = [
@@ -307,7 +290,7 @@ class Pairing:
             return
         account, outcome = entered
         try:
-            secret = _shared_secret(account, attempt.connection.registration, offer, registration)
+            secret = shared_secret(account, attempt.connection.registration.identity, offer, registration)
             device = await self._link(attempt, account, secret)
         except (PairingError, ValueError) as error:
             if not outcome.done():
@@ -342,36 +325,3 @@ def _is_countersigned(device: Device, sign: Node) -> bool:
     fields = protobuf.decode(signed.data())
     message = b"\x06\x01" + protobuf.blob(fields, 1) + device.identity + device.account.keys.identity.public
     return verify(device.identity, message, protobuf.blob(fields, 4))
-
-
-def _code_cipher(letters: str, salt: bytes, initial: bytes) -> Cipher[modes.CTR]:
-    key = hashlib.pbkdf2_hmac("sha256", letters.encode(), salt, _CODE_ROUNDS, 32)
-    return Cipher(algorithms.AES(key), modes.CTR(initial))
-
-
-def _unwrap(letters: str, wrapped: bytes) -> bytes:
-    decryptor = _code_cipher(letters, wrapped[:32], wrapped[32:48]).decryptor()
-    return decryptor.update(wrapped[48:80]) + decryptor.finalize()
-
-
-def _wrap(letters: str, public: bytes) -> bytes:
-    salt, initial = os.urandom(32), os.urandom(16)
-    encryptor = _code_cipher(letters, salt, initial).encryptor()
-    return salt + initial + encryptor.update(public) + encryptor.finalize()
-
-
-def _shared_secret(account: Account, companion: Registration, offer: CodeOffer, registration: Node) -> bytes:
-    """The secret that authenticates the linking, from the companion's wrapped key bundle."""
-    bundle_node = registration.child("link_code_pairing_wrapped_key_bundle")
-    wrapped = bundle_node.data() if bundle_node is not None else b""
-    shared = offer.ephemeral.agree(offer.companion_ephemeral)
-    key = hkdf(shared, b"link_code_pairing_key_bundle_encryption_key", 32, salt=wrapped[:32])
-    try:
-        bundle = AESGCM(key).decrypt(wrapped[32:44], wrapped[44:], None)
-    except InvalidTag as error:
-        raise UnknownCodeError("the code is wrong") from error
-    identity, random = bundle[:32], bundle[64:96]
-    if identity != companion.identity:
-        raise UnknownCodeError("the code was answered by another companion")
-    agreed = account.keys.identity.pair.agree(identity)
-    return hkdf(shared + agreed + random, b"adv_secret", 32)

@@ -21,11 +21,14 @@ def _devices(simulator: RunningSimulator) -> list[dict[str, Any]]:
 
 
 def test_pairing_with_eight_letters(simulator: RunningSimulator, new_client: NewClient) -> None:
-    """A wrong code is refused; the right one, typed in on the phone, links the companion."""
+    """Another number and wrong letters are refused; the right ones, typed in on the phone, link the companion."""
     waiting = new_client("clinic")
     waiting.event("qr")
     code = waiting.do("pair_phone", number=CLINIC)
     status, problem = simulator.call("POST", "/phones/5511900000009/enter-code", {"code": code})
+    assert (status, problem["field"]) == (410, "code")
+    mistyped = ("A" if code[0] != "A" else "B") + code[1:]
+    status, problem = simulator.call("POST", f"/phones/{CLINIC}/enter-code", {"code": mistyped})
     assert (status, problem["field"]) == (410, "code")
     assert simulator.post(f"/phones/{CLINIC}/enter-code", code=code) == {"linked": True, "device": 1}
     waiting.event("Connected")
