@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problem details (``application/problem+json``), never with a trace, a key or a patient's words."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,7 +50,7 @@ def problem_response(
         "title": error.title,
         "status": error.status,
         "code": error.code,
-        "detail": error.detail,
+        "detail": _sentence(type(error)) if error.detail == error.title else error.detail,
         "field": error.field,
         "request_id": getattr(request.state, "request_id", None),
     }
@@ -116,18 +115,19 @@ def _detail(failure: dict[str, Any]) -> str:
     return str(failure["msg"]).removeprefix("Value error, ")
 
 
+def _sentence(error: type[RecadoError]) -> str:
+    """Return what an error says of itself when it was raised without a word."""
+    return (error.__doc__ or error.title).strip().splitlines()[0]
+
+
 def problem_example(error: type[RecadoError]) -> dict[str, Any]:
     """Return a problem body as the documentation shows it."""
-    return json.loads(  # type: ignore[no-any-return]
-        json.dumps(
-            {
-                "type": f"https://api.example.com/errors/{problem_kind(error)}",
-                "title": error.title,
-                "status": error.status,
-                "code": error.code,
-                "detail": (error.__doc__ or error.title).strip().splitlines()[0],
-                "field": None,
-                "request_id": "req_01kb1v00000000000000000000",
-            }
-        )
-    )
+    return {
+        "type": f"https://api.example.com/errors/{problem_kind(error)}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": _sentence(error),
+        "field": None,
+        "request_id": "req_01kb1v00000000000000000000",
+    }

@@ -1,10 +1,12 @@
 """The Lambda entry point: API Gateway's REST proxy events in and out of the application."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Tracer
 from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
 
@@ -49,5 +51,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns:
         The proxy response: statusCode, headers, multiValueHeaders, body, isBase64Encoded.
     """
+    started = time.perf_counter()
     answer: dict[str, Any] = _adapter(event, context)
+    _measure(answer["statusCode"], time.perf_counter() - started)
     return answer
+
+
+def _measure(status: int, seconds: float) -> None:
+    """Count the request by the hundreds of its status; which clinic it was for stands in the log."""
+    _metrics.add_metric(f"Requests{status // 100}xx", MetricUnit.Count, 1)
+    _metrics.add_metric("RequestMilliseconds", MetricUnit.Milliseconds, round(seconds * 1000, 1))

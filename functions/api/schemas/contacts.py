@@ -43,7 +43,7 @@ class CheckAnswer(Answer):
                     "e164": "+5511977770001",
                     "on_whatsapp": True,
                     "registered_e164": "+5511977770001",
-                    "lid": "100000000000002",
+                    "lid": "100000000000002@lid",
                     "checked_at": "2026-11-22T13:05:00.000Z",
                 }
             ]

@@ -123,7 +123,7 @@ class MessageAnswer(Answer):
             "type": "text",
             "source": "api",
             "from": {"e164": "+5511988880001", "lid": None, "input": None},
-            "to": {"e164": "+5511977770001", "lid": "100000000000002", "input": "(11) 97777-0001"},
+            "to": {"e164": "+5511977770001", "lid": "100000000000002@lid", "input": "(11) 97777-0001"},
             "text": {"body": "Olá! Consulta amanhã às 14h."},
             "unsupported_kind": None,
             "context": None,

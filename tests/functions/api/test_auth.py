@@ -63,7 +63,7 @@ def test_another_clinic_is_404_before_its_scopes_are_looked_at(aurora: Caller, b
     weak = brisa.limited(Scope.REPORTS_READ)
     problem = assert_problem(weak.get(aurora.path("channels")), 404, "clinic_not_found")
     assert problem["type"].endswith("/errors/not_found")
-    assert problem["title"] == "Not found"
+    assert (problem["title"], problem["detail"]) == ("Not found", "No such clinic for this caller.")
 
 
 def test_a_missing_clinic_and_a_foreign_one_answer_the_same(aurora: Caller, brisa: Caller) -> None:

@@ -122,6 +122,20 @@ def test_log_lines_carry_the_gateways_request_id_and_no_body(
     assert aurora.key[-43:] not in printed
 
 
+def test_each_request_is_counted_by_stage_component_and_outcome(
+    aurora: Caller, handle: Handle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dimension per clinic would cost more than the clinic."""
+    handle(_sample("health", aurora))
+    capsys.readouterr()
+    handle(_sample("send_message", aurora))
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    (written,) = [line for line in printed if "Requests4xx" in line]
+    assert written["RequestMilliseconds"][0] > 0
+    assert written["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stage", "component"]]
+    assert (written["stage"], written["component"]) == ("test", "api")
+
+
 def test_importing_the_handler_connects_to_nothing() -> None:
     """A cold start makes no AWS client and draws no QR code before a request needs it."""
     program = (
@@ -133,7 +147,17 @@ def test_importing_the_handler_connects_to_nothing() -> None:
         "heavy = {'fastapi_offline', 'aws_xray_sdk', 'moto', 'pytest'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    environment = {"PYTHONPATH": f"{_ROOT}:{_ROOT / 'layers/core/python'}", "PATH": "/usr/bin:/bin"}
+    _run(program)
+
+
+def test_tracing_is_loaded_when_asked_for() -> None:
+    """And takes the handler as it is."""
+    _run("import sys, functions.api.handler\nassert 'aws_xray_sdk' in sys.modules\n", RECADO_TRACING="true")
+
+
+def _run(program: str, **settings: str) -> None:
+    paths = f"{_ROOT}:{_ROOT / 'layers/core/python'}"
+    environment = {"PYTHONPATH": paths, "PATH": "/usr/bin:/bin", "AWS_DEFAULT_REGION": "sa-east-1", **settings}
     finished = subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=_ROOT, capture_output=True, text=True, check=False
     )
