@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TypedDict
 
-from tests.bench.platform import Clinic, Phones
+from tests.bench.platform import Addresses, Clinic, Phones
 from tests.bench.processes import hosts, runner
 
 _SETTLE_SECONDS = 90.0
@@ -27,7 +26,9 @@ class HostKill(TypedDict):
     messages: int
 
 
-async def host_kill(state: Path, phones: Phones, clinic: Clinic, contacts: list[str], *, seconds: float) -> HostKill:
+async def host_kill(
+    addresses: Addresses, phones: Phones, clinic: Clinic, contacts: list[str], *, seconds: float
+) -> HostKill:
     """Send in both directions once a second for some chats, kill a host half way, and compare."""
     sent: dict[str, str] = {}
     inward: list[str] = []
@@ -47,7 +48,7 @@ async def host_kill(state: Path, phones: Phones, clinic: Clinic, contacts: list[
 
     async def kill() -> float:
         await asyncio.sleep(seconds / 2)
-        hosts(runner(state))[0].kill()
+        hosts(runner(addresses.state))[0].kill()
         killed = time.monotonic()
         await _connected(phones, clinic.number, wanted=False)
         await _connected(phones, clinic.number, wanted=True)

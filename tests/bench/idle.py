@@ -1,7 +1,6 @@
 """Memory and CPU of the supervisor and its hosts when nothing happens, with so many sessions."""
 
 import asyncio
-from pathlib import Path
 from typing import TypedDict
 
 from tests.bench.platform import Addresses, Clinic, Phones
@@ -19,9 +18,7 @@ class Idle(TypedDict):
     hosts: int
 
 
-async def idle(
-    addresses: Addresses, state: Path, clinic: Clinic, phones: Phones, sessions: list[int]
-) -> dict[str, Idle]:
+async def idle(addresses: Addresses, clinic: Clinic, phones: Phones, sessions: list[int]) -> dict[str, Idle]:
     """Measure with each number of sessions, in rising order; the clinic's own session is the first one."""
     measured, linked = {}, 1
     for wanted in sessions:
@@ -30,7 +27,7 @@ async def idle(
             await channel.pair(phones, f"55118{60000000 + number}")
         linked = wanted
         await asyncio.sleep(_SETTLE_SECONDS)
-        supervisor = runner(state)
+        supervisor = runner(addresses.state)
         processes = [supervisor, *hosts(supervisor)]
         cpu = await asyncio.to_thread(cpu_percent, processes, _QUIET_SECONDS)
         measured[str(wanted)] = Idle(pss_mib=pss_mib(processes), cpu_percent=cpu, hosts=len(processes) - 1)

@@ -4,12 +4,12 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -89,15 +89,15 @@ class Clinic:
         return other
 
     @classmethod
-    async def create(cls, addresses: Addresses, name: str) -> "Clinic":
-        """Make a clinic and a key for it with the platform key."""
+    async def create(cls, addresses: Addresses, name: str, scopes: Sequence[str] = SCOPES) -> Self:
+        """Make a clinic and a key with these scopes for it, with the platform key."""
         headers = {"Authorization": f"Bearer {addresses.admin_key}"}
         async with httpx.AsyncClient(headers=headers, timeout=_REQUEST_TIMEOUT, trust_env=False) as admin:
             made = await admin.post(f"{addresses.api}/v1/clinics", json={"name": name})
             made.raise_for_status()
             clinic_id = made.json()["clinic_id"]
             key = await admin.post(
-                f"{addresses.api}/v1/clinics/{clinic_id}/api-keys", json={"name": "bench", "scopes": SCOPES}
+                f"{addresses.api}/v1/clinics/{clinic_id}/api-keys", json={"name": "bench", "scopes": list(scopes)}
             )
             key.raise_for_status()
         return cls(addresses.api, clinic_id, key.json()["api_key"])

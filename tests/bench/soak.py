@@ -68,9 +68,7 @@ class Ensemble:
         remaining = iter(self._numbers)
         for name in ("Aurora", "Brisa"):
             clinic = await Clinic.create(self._addresses, f"Soak {name}")
-            await clinic.call(
-                "POST", "/webhook-endpoints", {"url": f"{hooks.url}/{name}", "event_types": ["message.*"]}
-            )
+            await clinic.subscribe(hooks, ["message.*"])
             await clinic.pair(self.phones, next(remaining))
             self.contacts[clinic.clinic_id] = list(itertools.islice(remaining, self._per_clinic))
             for number in self.contacts[clinic.clinic_id]:
