@@ -45,7 +45,7 @@ def emulator_part(state: StateFolder, port: int, *, python: Path = EMULATOR_PYTH
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(saved / "s3"),
         "TMPDIR": str(temporary),
-        "LAMBDA_WARM_TTL_SECONDS": "60",
+        "LAMBDA_WARM_TTL_SECONDS": "300",
         "AWS_SECRET_ACCESS_KEY": "local",
         # Functions inherit these. There is no X-Ray here.
         "POWERTOOLS_TRACE_DISABLED": "true",

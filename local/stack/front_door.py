@@ -1,5 +1,6 @@
 """The address integrators use locally: hands every request to the deployed API's address in the emulator."""
 
+import asyncio
 import json
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, web
@@ -24,6 +25,11 @@ _NOT_HANDED_ON = frozenset(
 _LARGEST_BODY = 10 * 1024 * 1024  # API Gateway's limit
 _LONGEST_ANSWER_SECONDS = 60
 _CHUNK = 64 * 1024
+# Each request under way is a process of its own in the emulator, as on Lambda; this machine cannot hold Lambda's many.
+# Requests beyond these wait for their turn. Long polls have places of their own, so that they hold up nobody.
+REQUESTS_AT_ONCE = 12
+LONG_POLLS_AT_ONCE = 32
+_LONG_POLL_PARAMETERS = frozenset({"wait", "wait_for"})
 
 
 class FrontDoor:
@@ -39,6 +45,8 @@ class FrontDoor:
         self._port = port
         self._runner: web.AppRunner | None = None
         self._client: ClientSession | None = None
+        self._requests = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._long_polls = asyncio.Semaphore(LONG_POLLS_AT_ONCE)
 
     async def start(self) -> None:
         """Start listening.
@@ -69,10 +77,14 @@ class FrontDoor:
         body = await request.read()
         # Encoded already: what the caller escaped stays as it was written.
         target = URL(f"{self._upstream}{request.raw_path}", encoded=True)
+        places = self._long_polls if _LONG_POLL_PARAMETERS & request.query.keys() else self._requests
         try:
-            async with self._client.request(
-                request.method, target, headers=headers, data=body or None, allow_redirects=False
-            ) as answer:
+            async with (
+                places,
+                self._client.request(
+                    request.method, target, headers=headers, data=body or None, allow_redirects=False
+                ) as answer,
+            ):
                 response = web.StreamResponse(status=answer.status, reason=answer.reason)
                 for name, value in answer.headers.items():
                     if name.lower() not in _NOT_HANDED_ON:

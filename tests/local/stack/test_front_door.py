@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from local.stack.front_door import FrontDoor
+from local.stack.front_door import REQUESTS_AT_ONCE, FrontDoor
 from local.stack.ports import HOST, free_port
 
 Asking = Callable[[ClientSession, str], Awaitable[None]]
@@ -100,6 +100,37 @@ def test_an_answer_is_handed_on_as_it_comes() -> None:
             assert await got.content.readexactly(5) == b"first"
             first_read.set()
             assert await got.content.read() == b"second"
+
+    _through_the_door(answer, ask)
+
+
+def test_a_crowd_waits_for_its_turn_and_long_polls_hold_up_nobody() -> None:
+    """More requests than this machine can hold processes for are answered all the same, a few at a time."""
+    under_way = most = 0
+    woken = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal under_way, most
+        if "wait" in request.query:
+            await asyncio.wait_for(woken.wait(), 10)
+            return web.Response()
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return web.Response()
+
+    async def ask(client: ClientSession, door: str) -> None:
+        async def status(query: str = "") -> int:
+            async with client.get(door + query) as got:
+                return got.status
+
+        polls = [asyncio.create_task(status("/?wait=20")) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        assert set(await asyncio.gather(*(status() for _ in range(40)))) == {200}
+        woken.set()
+        assert set(await asyncio.gather(*polls)) == {200}
+        assert 1 < most <= REQUESTS_AT_ONCE
 
     _through_the_door(answer, ask)
 
