@@ -7,8 +7,9 @@ from typing import Any
 from session_runner.host_errors import HostError, NotSentError
 from session_runner.host_pool import HostPool, Seat
 
-START_SECONDS = 45.0
-STOP_SECONDS = 25.0
+# Longer than the watchdog's patience: starts wait for each other inside a host, and a hanging dial takes its time.
+START_SECONDS = 600.0
+STOP_SECONDS = 60.0
 SNAPSHOT_SECONDS = 20.0
 LOGOUT_SECONDS = 20.0
 _STOPPED_ANYHOW = {"unknown_session", "not_running", "host_gone"}

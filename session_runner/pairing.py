@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from recado.channels.model import ChannelState, UnexpectedNumberError
 from recado.kernel.clock import from_text
-from recado.kernel.errors import NumberInUseError, ServiceUnavailableError
+from recado.kernel.errors import ChannelNotFoundError, NumberInUseError, ServiceUnavailableError
 from session_runner.convergence import Phase
 from session_runner.host_errors import HostError
 from session_runner.incarnations import Incarnation
@@ -67,8 +67,8 @@ class Pairing:
     async def on_host_lost(self) -> None:
         """Pair again after a pause: the request still stands, the dead host's code does not."""
         session = self._session
-        await self.end()
         session.view.not_before = session.around.clock.monotonic() + session.around.backoff.least
+        await self.end()
 
     async def on_notice(self, kind: str, notice: dict[str, Any], incarnation: Incarnation) -> None:
         """Take a notice of the disposable host."""
@@ -113,12 +113,14 @@ class Pairing:
         except UnexpectedNumberError:
             await self._reject(incarnation, "unexpected_number")
             return
+        except (ServiceUnavailableError, ChannelNotFoundError) as error:
+            session.around.logger.exception("the linked number could not be claimed", extra=session.fields())
+            await self._reject(incarnation, error.code, ChannelState.FAILED)
+            return
         session.view.paired = True
         session.credentials.paired()
         await incarnation.stop()
-        path = session.credentials.snapshot_path()
-        await incarnation.snapshot(path)
-        await session.around.blocking(session.credentials.save, path, clean=False)
+        await session.save(incarnation, clean=False)
         await incarnation.leave()
         session.incarnation = None
         session.view.phase = Phase.ABSENT
@@ -126,7 +128,7 @@ class Pairing:
         await self._hide_code()
         session.nudge()
 
-    async def _reject(self, incarnation: Incarnation, reason: str) -> None:
+    async def _reject(self, incarnation: Incarnation, reason: str, state: ChannelState = ChannelState.REJECTED) -> None:
         session = self._session
         session.around.logger.warning("pairing rejected", extra=session.fields(reason=reason))
         try:
@@ -134,7 +136,7 @@ class Pairing:
         except HostError as error:
             session.around.logger.warning("the rejected device was not unlinked", extra=session.fields(code=error.code))
         await self.end()
-        await session.give_up(ChannelState.REJECTED, reason)
+        await session.give_up(state, reason)
 
     async def _ended(self, reason: str) -> None:
         session = self._session

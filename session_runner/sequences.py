@@ -4,7 +4,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from recado.kernel.errors import ChannelNotFoundError
+
 BLOCK = 100
+UNKNOWN = 0
 
 Reserve = Callable[[str, str, int], int]
 
@@ -30,14 +33,20 @@ class Sequences:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def following(self, clinic_id: str, channel_id: str) -> int:
-        """Return the channel's next sequence; blocks while a new block is reserved."""
+        """Return the channel's next sequence; blocks while a new block is reserved.
+
+        A fact about a channel that never was gets 0: the recorder sets it aside, and nobody waits behind it.
+        """
         channel = (clinic_id, channel_id)
         with self._lock:
             lock = self._locks.setdefault(channel, threading.Lock())
         with lock:
             block = self._blocks.setdefault(channel, _Block())
             if block.following >= block.end:
-                block.following = self.reserve(clinic_id, channel_id, BLOCK)
+                try:
+                    block.following = self.reserve(clinic_id, channel_id, BLOCK)
+                except ChannelNotFoundError:
+                    return UNKNOWN
                 block.end = block.following + BLOCK
             block.following += 1
             return block.following - 1

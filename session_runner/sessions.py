@@ -6,9 +6,11 @@ others need at once, whether it is connected and which incarnation it is, are se
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from recado.channels.model import Channel, ChannelState, Desired
 from recado.kernel.errors import ChannelNotFoundError
@@ -22,7 +24,7 @@ from session_runner.outbox import Sender
 from session_runner.pairing import Pairing
 from session_runner.ports import Surroundings
 from session_runner.reconnect import Fate, History, Ruling, rule
-from session_runner.vault import VaultFencedError
+from session_runner.vault import VaultBusyError, VaultFencedError
 from session_runner.vault_format import VaultDamagedError
 
 RETRY_SECONDS = (1.0, 30.0)
@@ -60,6 +62,7 @@ class Session:
         self._actor: asyncio.Task[None] | None = None
         self._saved_at = 0.0
         self._fingerprint: str | None = None
+        self._last_frame_at: datetime | None = None
 
     # What others call; none of it blocks.
 
@@ -88,6 +91,7 @@ class Session:
         event = str(notice["event"])
         if event == "connected":
             self._set_connected(connected=True)
+            self.sender.ring()
         elif event in _DOWN:
             self._set_connected(connected=False)
         if event in set(Fate) and self.view.phase is Phase.RUNNING:
@@ -180,6 +184,9 @@ class Session:
             await self.around.blocking(self.credentials.wipe)
             self.gone()
             return False
+        if self.channel.desired_version != channel.desired_version:
+            # Somebody asked anew: no waiting for the end of a pause that an earlier failure began.
+            self.view.not_before = 0.0
         ending = self.channel.desired in {Desired.LOGGED_OUT, Desired.DELETED}
         if not ending:
             self.view.ending_since = None
@@ -276,6 +283,8 @@ class Session:
         await self._follow(ruling)
         if fate is Fate.CONNECTED:
             await self._connected()
+        else:
+            await self.put_liveness(None)
 
     async def _follow(self, ruling: Ruling) -> None:
         now = self.around.clock.now()
@@ -297,8 +306,7 @@ class Session:
             await self.end(ruling.reason)
 
     async def _connected(self) -> None:
-        self.sender.ring()
-        await self.put_liveness(None)
+        await self.put_liveness(self.around.clock.now())
         if self._saved_at == 0.0:
             await self._save()
 
@@ -360,7 +368,7 @@ class Session:
         self.around.logger.info("session ends", extra=self.fields(reason=reason))
         await incarnation.stop()
         if clean and phase is Phase.RUNNING and incarnation.seat.alive:
-            await self._snapshot(incarnation, clean=True)
+            await self.save(incarnation, clean=True)
         await incarnation.leave()
 
     def gone(self) -> None:
@@ -369,15 +377,16 @@ class Session:
         self.sender.cancel()
         self._on_gone(self.channel.channel_id)
 
-    async def put_liveness(self, last_frame_at: Any) -> None:
-        """Write the liveness item."""
+    async def put_liveness(self, last_frame_at: datetime | None) -> None:
+        """Write the liveness item, with the moment something last came in, if that is news."""
         channel = self.channel
+        self._last_frame_at = last_frame_at or self._last_frame_at
         await self.around.blocking(
             self.around.channels.put_liveness,
             channel.clinic_id,
             channel.channel_id,
             connected=self.view.connected,
-            last_frame_at=last_frame_at or self.around.clock.now(),
+            last_frame_at=self._last_frame_at,
             epoch=self.around.epoch,
         )
 
@@ -414,18 +423,25 @@ class Session:
 
     async def _save(self) -> None:
         if self.incarnation is not None and self.view.phase is Phase.RUNNING and self.around.lease_held():
-            await self._snapshot(self.incarnation, clean=False)
+            await self.save(self.incarnation, clean=False)
 
-    async def _snapshot(self, incarnation: Incarnation, *, clean: bool) -> None:
+    async def save(self, incarnation: Incarnation, *, clean: bool) -> None:
+        """Put a snapshot into the vault. When that fails, the live file goes on and the next occasion tries again.
+
+        Raises:
+            VaultFencedError: a newer owner has written.
+        """
         path = self.credentials.snapshot_path()
         try:
             fingerprint = await incarnation.snapshot(path)
+            await self.around.blocking(self.credentials.save, path, clean=clean)
         except HostError as error:
             self.around.logger.warning("no snapshot was taken", extra=self.fields(code=error.code))
-            return
-        await self.around.blocking(self.credentials.save, path, clean=clean)
-        self._saved_at = self.around.clock.monotonic()
-        self._fingerprint = fingerprint
+        except (ClientError, BotoCoreError, VaultBusyError, VaultDamagedError):
+            self.around.logger.exception("a snapshot was not saved", extra=self.fields())
+        else:
+            self._saved_at = self.around.clock.monotonic()
+            self._fingerprint = fingerprint
 
     def _set_connected(self, *, connected: bool) -> None:
         if self.view.connected and not connected:
