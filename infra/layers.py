@@ -5,6 +5,7 @@ of boto3 that we do not call, the place names of phone numbers), because a cold 
 """
 
 import argparse
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -38,9 +39,16 @@ def build(platform: LayerPlatform, *, build_folder: Path = REPOSITORY / "build",
     """
     interpreter = python or Path(sys.executable)
     folder = build_folder / "layers" / f"deps-{platform}"
-    stamp = _fingerprint(platform, interpreter)
-    if (folder / _STAMP).is_file() and (folder / _STAMP).read_text(encoding="utf-8") == stamp:
-        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = _fingerprint(platform, interpreter)
+        if not (folder / _STAMP).is_file() or (folder / _STAMP).read_text(encoding="utf-8") != stamp:
+            _build(platform, folder, stamp, interpreter)
+    return folder
+
+
+def _build(platform: LayerPlatform, folder: Path, stamp: str, interpreter: Path) -> None:
     print(f"layers: building {folder.name} from {LOCK.name}", flush=True)
     fresh = folder.with_name(folder.name + ".fresh")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -52,7 +60,6 @@ def build(platform: LayerPlatform, *, build_folder: Path = REPOSITORY / "build",
     (fresh / _STAMP).write_text(stamp, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
-    return folder
 
 
 def _fingerprint(platform: LayerPlatform, interpreter: Path) -> str:

@@ -89,5 +89,4 @@ class RecadoFunction(Construct):
             },
             log_group=logs.LogGroup.from_log_group_name(self, "LogGroup", log_group.ref),
         )
-        self.function.node.add_dependency(log_group)
         Tags.of(self).add("recado:component", name)
