@@ -1,7 +1,7 @@
 # The two commands: make run, make test. All others are parts of them or tools round them; make help lists them.
 
 PYTHON_BIN := .venv/bin/python
-STATE ?= .local
+STATE ?= $(if $(filter real,$(WHATSAPP)),.local-real,.local)
 STAGE ?= dev
 RUN_OPTIONS = --state "$(STATE)" \
 	$(if $(PORT),--port $(PORT)) \
@@ -29,7 +29,7 @@ stop: setup ## stop the platform that runs in another terminal
 	@$(PYTHON_BIN) -m local.stack --state "$(STATE)" --stop
 
 receiver: setup ## print webhooks that arrive on 127.0.0.1:8070, with their signatures verified
-	@exec $(PYTHON_BIN) -m local.receiver
+	@exec $(PYTHON_BIN) -m local.receiver --env "$(STATE)/env" $(if $(RECEIVER_PORT),--port $(RECEIVER_PORT))
 
 admin-key: ## print the platform's key of the running stack
 	@. "./$(STATE)/env" && printf '%s\n' "$$RECADO_ADMIN_KEY"
@@ -39,7 +39,7 @@ phones: ## list the simulated phones of the running stack
 		| $(PYTHON_BIN) -c 'import json, sys; [print("  +" + p["number"], p["kind"], p["name"]) for p in json.load(sys.stdin)]'
 
 tour: setup ## type the README's tour and check every answer
-	@exec $(PYTHON_BIN) -m local.tour
+	@exec $(PYTHON_BIN) -m local.tour --state "$(STATE)" $(if $(RECEIVER_PORT),--receiver-port $(RECEIVER_PORT))
 
 test: setup ## pass every test: style and types, then the fast ones, then those with real processes
 	@$(MAKE) --no-print-directory lint test-fast test-e2e

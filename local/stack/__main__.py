@@ -13,7 +13,7 @@ from infra.assets import MissingAssetError
 from local.stack.announcement import REAL_WHATSAPP_WARNING
 from local.stack.demo import DemoError
 from local.stack.deployment import DeploymentError
-from local.stack.generation import LostStateError
+from local.stack.generation import LostStateError, OtherNetworkError
 from local.stack.options import StackOptions, options, parser
 from local.stack.part import PartFailedError
 from local.stack.ports import NoFreePortError
@@ -28,6 +28,7 @@ _EXPECTED = (
     LostStateError,
     MissingAssetError,
     NoFreePortError,
+    OtherNetworkError,
     PartFailedError,
     StackRunningError,
     SynthesisError,

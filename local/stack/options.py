@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     lines = argparse.ArgumentParser(
         prog="python -m local.stack", description="Runs the whole platform on this machine, for developers and tests."
     )
-    lines.add_argument("--state", type=Path, default=standard.state, help="the folder that keeps everything")
+    lines.add_argument("--state", type=Path, help="the folder that keeps everything; .local, or .local-real")
     lines.add_argument("--port", type=int, default=standard.port, help="the API's port; the next free one if taken")
     lines.add_argument("--phones-port", type=int, default=standard.phones_port, help="the WhatsApp simulator's port")
     lines.add_argument("--emulator-port", type=int, default=standard.emulator_port, help="the AWS emulator's port")
@@ -64,8 +64,9 @@ def parser() -> argparse.ArgumentParser:
 def options(parsed: argparse.Namespace) -> StackOptions:
     """Return the options of a parsed command line."""
     anywhere = parsed.any_ports
+    state = parsed.state or CHECKOUT / (".local" if parsed.whatsapp == "simulated" else ".local-real")
     return StackOptions(
-        state=parsed.state.resolve(),
+        state=state.resolve(),
         port=0 if anywhere else parsed.port,
         phones_port=0 if anywhere else parsed.phones_port,
         emulator_port=0 if anywhere else parsed.emulator_port,

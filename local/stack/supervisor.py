@@ -155,9 +155,9 @@ class Stack:
         if self._addresses is None:
             return
         ssm = emulator_clients(self._addresses.emulator)("ssm")
-        simulated = self._options.whatsapp == "simulated"
         last = Generation.last(self._state)
-        lost = await asyncio.to_thread(lost_parts, last, self._state, ssm, phones=simulated)
+        generation = Generation.next_after(last, self._options.whatsapp)
+        lost = await asyncio.to_thread(lost_parts, last, self._state, ssm)
         if lost:
             sentences = "\n".join(f"  - {sentence}" for sentence in lost)
             if not self._options.resume:
@@ -167,8 +167,7 @@ class Stack:
                     "or with what is left:   make run RESUME=1"
                 )
             self._report(f"going on without what was lost:\n{sentences}")
-        generation = Generation.next_after(last)
-        await asyncio.to_thread(generation.write, self._state, ssm, phones=simulated)
+        await asyncio.to_thread(generation.write, self._state, ssm)
 
     async def _deploy(self, addresses: Addresses) -> Deployment:
         staging = self._state.root / "staging"

@@ -8,7 +8,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.stack.generation import Generation, lost_parts
+from local.stack.generation import Generation, OtherNetworkError, lost_parts
+from local.stack.options import WhatsApp
 from local.stack.state import StateFolder
 
 if TYPE_CHECKING:
@@ -34,49 +35,56 @@ def state(tmp_path: Path) -> StateFolder:
 
 def test_a_first_run_has_lost_nothing(state: StateFolder, ssm: "SSMClient") -> None:
     """There is no mark to compare with."""
-    assert lost_parts(Generation.last(state), state, ssm, phones=True) == []
+    assert lost_parts(Generation.last(state), state, ssm) == []
 
 
 def test_after_a_clean_run_every_part_has_its_mark(state: StateFolder, ssm: "SSMClient") -> None:
     """Parts that came back as they were left give no complaint, run after run."""
     for run in (1, 2, 3):
-        generation = Generation.next_after(Generation.last(state))
+        generation = Generation.next_after(Generation.last(state), "simulated")
         assert generation.run == run
-        generation.write(state, ssm, phones=True)
-        assert lost_parts(Generation.last(state), state, ssm, phones=True) == []
+        generation.write(state, ssm)
+        assert lost_parts(Generation.last(state), state, ssm) == []
 
 
 def test_an_emulator_that_came_back_older_is_said(state: StateFolder, ssm: "SSMClient") -> None:
     """It was killed in the last run, so it holds what the run before left."""
-    first = Generation.next_after(None)
-    first.write(state, ssm, phones=True)
-    second = Generation.next_after(first)
-    second.write(state, ssm, phones=True)
+    first = Generation.next_after(None, "simulated")
+    first.write(state, ssm)
+    second = Generation.next_after(first, "simulated")
+    second.write(state, ssm)
     ssm.put_parameter(Name="/recado/local/generation", Value=first.text, Type="String", Overwrite=True)
-    (sentence,) = lost_parts(Generation.last(state), state, ssm, phones=True)
+    (sentence,) = lost_parts(Generation.last(state), state, ssm)
     assert "AWS emulator" in sentence
 
 
 def test_an_emulator_that_came_back_empty_is_said(state: StateFolder, ssm: "SSMClient") -> None:
     """It was killed in the very first run."""
-    Generation.next_after(None).write(state, ssm, phones=True)
+    Generation.next_after(None, "simulated").write(state, ssm)
     ssm.delete_parameter(Name="/recado/local/generation")
-    (sentence,) = lost_parts(Generation.last(state), state, ssm, phones=True)
+    (sentence,) = lost_parts(Generation.last(state), state, ssm)
     assert "AWS emulator" in sentence
 
 
-def test_lost_phones_are_said_unless_there_are_none(state: StateFolder, ssm: "SSMClient") -> None:
-    """After its folder was deleted no phone knows the channels' devices; with the real WhatsApp that is no loss."""
-    Generation.next_after(None).write(state, ssm, phones=True)
+def test_lost_phones_are_said(state: StateFolder, ssm: "SSMClient") -> None:
+    """After its folder was deleted no phone knows the channels' devices."""
+    Generation.next_after(None, "simulated").write(state, ssm)
     (state.whatsapp / "generation").unlink()
-    (sentence,) = lost_parts(Generation.last(state), state, ssm, phones=True)
+    (sentence,) = lost_parts(Generation.last(state), state, ssm)
     assert "simulator" in sentence
-    assert lost_parts(Generation.last(state), state, ssm, phones=False) == []
 
 
-def test_phones_left_out_for_a_run_are_not_lost(state: StateFolder, ssm: "SSMClient") -> None:
-    """A run with the real WhatsApp between two with the simulator leaves the simulator's state as it was."""
-    first = Generation.next_after(None)
-    first.write(state, ssm, phones=True)
-    Generation.next_after(first).write(state, ssm, phones=False)
-    assert lost_parts(Generation.last(state), state, ssm, phones=True) == []
+def test_with_the_real_whatsapp_there_are_no_phones_to_lose(state: StateFolder, ssm: "SSMClient") -> None:
+    """The simulator's folder is not looked at."""
+    Generation.next_after(None, "real").write(state, ssm)
+    assert lost_parts(Generation.last(state), state, ssm) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [("simulated", "real"), ("real", "simulated")])
+def test_a_folder_never_changes_its_whatsapp(
+    state: StateFolder, ssm: "SSMClient", before: WhatsApp, after: WhatsApp
+) -> None:
+    """Devices linked with simulated phones would knock at the real WhatsApp with keys it never saw."""
+    Generation.next_after(None, before).write(state, ssm)
+    with pytest.raises(OtherNetworkError, match=f"WHATSAPP={after}"):
+        Generation.next_after(Generation.last(state), after)
