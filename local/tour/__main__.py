@@ -1,15 +1,21 @@
 """``python -m local.tour``: types the README's tour against the running local stack, starting one if none runs.
 
+The README's lines name the folder ``.local`` and the receiver's port 8070; with ``--state`` and ``--receiver-port``
+they are typed with others instead, and are otherwise as they stand there.
+
 The last line is one JSON object: ``{"steps", "failed", "seconds"}``. A step whose answer depends on something that
 happens a moment later (a message arriving) is typed again for a few seconds, as a reader would.
 """
 
+import argparse
 import json
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -19,6 +25,8 @@ from local.tour.script import Step, read_steps
 from local.tour.shell import Shell
 
 _ROOT = Path(__file__).parents[2]
+_STATE = ".local"
+_RECEIVER_PORT = 8070
 _PATIENCE_SECONDS = 20.0
 _READS_ONLY = ("curl -s $PHONES_URL", "grep", "api $RECADO_URL", 'api "$RECADO_URL')
 
@@ -43,10 +51,10 @@ def _type(shell: Shell, step: Step) -> list[str]:
 
 
 @contextmanager
-def _stack() -> Iterator[None]:
-    """Keep a stack running in the checkout's own state folder: the one that runs already, or one for the tour alone."""
-    command = [sys.executable, "-m", "local.stack", "--state", str(_ROOT / ".local")]
-    if _runs_already():
+def _stack(state: Path) -> Iterator[None]:
+    """Keep a stack running in the state folder: the one that runs already, or one for the tour alone."""
+    command = [sys.executable, "-m", "local.stack", "--state", str(_ROOT / state)]
+    if _runs_already(state):
         yield
         return
     # Ready in a few seconds once set up; the first time on a machine it builds the layer and the templates.
@@ -57,9 +65,9 @@ def _stack() -> Iterator[None]:
         subprocess.run([*command, "--stop"], cwd=_ROOT, check=True)
 
 
-def _runs_already() -> bool:
+def _runs_already(state: Path) -> bool:
     try:
-        with StateFolder(_ROOT / ".local").held():
+        with StateFolder(_ROOT / state).held():
             return False
     except StackRunningError:
         return True
@@ -74,10 +82,22 @@ def _give_number_back(shell: Shell) -> None:
         time.sleep(0.5)
 
 
+def placed(step: Step, state: Path, receiver_port: int) -> Step:
+    """Return a step as it is typed when the stack and the receiver are not where the README has them."""
+    command = step.command.replace(f"{_STATE}/", f"{shlex.quote(str(state))}/")
+    return replace(step, command=command.replace(f"127.0.0.1:{_RECEIVER_PORT}/", f"127.0.0.1:{receiver_port}/"))
+
+
 def main() -> int:
     """Type the whole tour and return 0 if every promise was kept."""
-    steps = read_steps(_ROOT / "README.md")
-    with _stack(), Shell(_ROOT) as shell:
+    parser = argparse.ArgumentParser(prog="python -m local.tour", description="Type the README's tour.")
+    parser.add_argument("--state", type=Path, default=Path(_STATE), help="the folder of the stack to type it against")
+    parser.add_argument("--receiver-port", type=int, default=_RECEIVER_PORT, help="where webhooks are received")
+    chosen = parser.parse_args()
+    steps = [placed(step, chosen.state, chosen.receiver_port) for step in read_steps(_ROOT / "README.md")]
+    with _stack(chosen.state), Shell(_ROOT) as shell:
+        # What `make receiver` goes by.
+        shell.run(f"export STATE={shlex.quote(str(chosen.state))} RECEIVER_PORT={chosen.receiver_port}")
         started = time.monotonic()
         failed = sum(1 for step in steps if _type(shell, step))
         _give_number_back(shell)
