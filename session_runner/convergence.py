@@ -51,7 +51,7 @@ class View:
         gave_up_version: the ``desired_version`` whose attempt has ended for good.
         not_before: before this no new incarnation may start.
         banned_until: the end of a ban seen by this process.
-        started_at: when the running incarnation was begun.
+        restart_seen: the latest request to restart that the running incarnation came after.
         pairing_requested_at: which pairing request the running pairing serves.
         paired: whether this process saw the pairing or the log-out; None: ask the item.
         ending_since: since when the link should be ended (log-out or deletion).
@@ -64,7 +64,7 @@ class View:
     gave_up_version: int = -1
     not_before: float = 0.0
     banned_until: datetime | None = None
-    started_at: datetime | None = None
+    restart_seen: datetime | None = None
     pairing_requested_at: datetime | None = None
     paired: bool | None = None
     ending_since: float | None = None
@@ -124,8 +124,8 @@ def _towards_connected(channel: Channel, view: View, moment: Moment) -> Next:
 
 
 def _while_running(channel: Channel, view: View, moment: Moment) -> Next:
-    asked = channel.restart_requested_at
-    if asked is not None and view.started_at is not None and asked > view.started_at:
+    # Told apart by being another, not by being later: the clocks of those who ask are not ours.
+    if channel.restart_requested_at != view.restart_seen:
         return Step.RESTART, 0.0
     if view.connected:
         return _DONE

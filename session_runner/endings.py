@@ -54,7 +54,7 @@ class Endings:
         """Remove what is left of the channel."""
         session = self._session
         channel = session.channel
-        session.sender.cancel()
+        await session.sender.close()
         await session.sender.fail_all("channel_deleted")
         await session.around.blocking(session.credentials.bury)
         await session.around.blocking(session.around.channels.finish_delete, channel.clinic_id, channel.channel_id)

@@ -3,9 +3,13 @@
 They go into the supervisor's own journal, on the disk before the call returns, and from there to the recorder.
 """
 
+import asyncio
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+from aws_lambda_powertools import Logger
 
 from recado.channels.model import Channel, ChannelState
 from recado.kernel.clock import Clock, from_text, to_text
@@ -13,6 +17,8 @@ from recado.messages.model import Message, StatusChange
 from recado.messages.status import MessageStatus
 from session_runner.blocking import Blocking
 from session_runner.journal import Journal
+
+RETRY_SECONDS = 1.0
 
 
 class Facts:
@@ -23,13 +29,17 @@ class Facts:
         written: called after each write, so that it is published at once.
         blocking: where the write runs.
         clock: when a state was observed.
+        logger: for a journal that cannot be written.
     """
 
-    def __init__(self, journal: Journal, written: Callable[[], None], blocking: Blocking, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, written: Callable[[], None], blocking: Blocking, clock: Clock, logger: Logger
+    ) -> None:
         self._journal = journal
         self._written = written
         self._blocking = blocking
         self._clock = clock
+        self._logger = logger
 
     async def channel_state(
         self,
@@ -85,29 +95,37 @@ class Facts:
             "code": change.code,
             "at": to_text(at),
         }
-        await self._blocking(
-            self._journal.append,
-            message.clinic_id,
-            message.channel_id,
-            "message.result",
-            (message.message_id, change.status.value),
-            at,
-            data,
-        )
-        self._written()
+        identity = (message.message_id, change.status.value)
+        await self._append(message.clinic_id, message.channel_id, "message.result", identity, at=at, data=data)
 
     async def _write(self, channel: Channel, kind: str, identity: tuple[str, ...], data: dict[str, Any]) -> None:
-        await self._blocking(
-            self._journal.append,
-            channel.clinic_id,
-            channel.channel_id,
-            kind,
-            identity,
-            self._clock.now(),
-            data,
-            numbered=True,
+        await self._append(
+            channel.clinic_id, channel.channel_id, kind, identity, at=self._clock.now(), data=data, numbered=True
         )
-        self._written()
+
+    async def _append(
+        self,
+        clinic_id: str,
+        channel_id: str,
+        kind: str,
+        identity: tuple[str, ...],
+        *,
+        at: datetime,
+        data: dict[str, Any],
+        numbered: bool = False,
+    ) -> None:
+        while True:
+            try:
+                await self._blocking(
+                    self._journal.append, clinic_id, channel_id, kind, identity, at, data, numbered=numbered
+                )
+            except sqlite3.Error:
+                # Whoever has something to state waits: going on without having stated it would lose it.
+                self._logger.exception("the supervisor's journal cannot be written, trying again")
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._written()
+                return
 
 
 _RESULTS = (

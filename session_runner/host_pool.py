@@ -191,9 +191,13 @@ class HostPool:
         if not self._closed and (seat.channels or not seat.pairing):
             self._logger.error(
                 "a host has died",
-                extra={"pid": seat.host.pid, "status": ended.returncode, "sessions": len(seat.channels)},
+                extra={
+                    "pid": seat.host.pid,
+                    "status": ended.returncode,
+                    "sessions": len(seat.channels),
+                    "last_lines": ended.last_lines[-20:],
+                },
             )
-            self._logger.debug("last words of the host", extra={"lines": ended.last_lines})
         for channel_id in sorted(seat.channels):
             self._on_lost(channel_id, seat)
         self._refill(pairing=seat.pairing)

@@ -51,7 +51,7 @@ class Liveness:
             session = self._sessions().get(channel_id)
             if session is None or session.incarnation is None or session.incarnation.id != status["incarnation"]:
                 continue
-            session.on_fingerprint(status.get("fingerprint"))
+            session.snapshots.notice(status.get("fingerprint"))
             if status["connected"] and not status["thread_alive"]:
                 session.on_notice(
                     {

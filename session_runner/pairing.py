@@ -42,6 +42,7 @@ class Pairing:
         if request is None:
             raise RuntimeError("no pairing was requested")
         await session.around.blocking(session.credentials.fresh)
+        session.snapshots.forget()
         seat = await session.around.pool.place_pairing(session.channel.channel_id)
         incarnation = session.settle_on(seat, Phase.PAIRING)
         session.view.pairing_requested_at = request.requested_at
@@ -120,7 +121,7 @@ class Pairing:
         session.view.paired = True
         session.credentials.paired()
         await incarnation.stop()
-        await session.save(incarnation, clean=False)
+        await session.snapshots.save(incarnation, clean=False)
         await incarnation.leave()
         session.incarnation = None
         session.view.phase = Phase.ABSENT

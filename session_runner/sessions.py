@@ -10,25 +10,23 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from recado.channels.model import Channel, ChannelState, Desired
-from recado.kernel.errors import ChannelNotFoundError
-from session_runner.convergence import Moment, Phase, Step, View, next_step
-from session_runner.credentials import Credentials, Found
+from recado.kernel.errors import ChannelNotFoundError, ServiceUnavailableError
+from session_runner.actors import Actor, Task
+from session_runner.convergence import Moment, Phase, Step, View, is_paired, next_step
+from session_runner.credentials import Credentials
 from session_runner.endings import Endings
-from session_runner.host_errors import HostError, NotSentError
+from session_runner.host_errors import NotSentError
 from session_runner.host_pool import Seat
 from session_runner.incarnations import Incarnation
 from session_runner.outbox import Sender
 from session_runner.pairing import Pairing
 from session_runner.ports import Surroundings
 from session_runner.reconnect import Fate, History, Ruling, rule
-from session_runner.vault import VaultBusyError, VaultFencedError
-from session_runner.vault_format import VaultDamagedError
+from session_runner.snapshots import Snapshots
+from session_runner.starting import Starting
+from session_runner.vault import VaultFencedError
 
-RETRY_SECONDS = (1.0, 30.0)
-SAVE_GAP_SECONDS = 60.0
 _STEPS_A_ROUND = 12
 _DOWN = {fate.value for fate in Fate} - {Fate.CONNECTED.value}
 
@@ -51,34 +49,38 @@ class Session:
         self.credentials = Credentials(around.directory, around.vault, channel.clinic_id, channel.channel_id)
         self.sender = Sender(self, around)
         self.pairing = Pairing(self)
+        self.snapshots = Snapshots(self)
+        self._starting = Starting(self)
         self._endings = Endings(self)
         self._on_gone = on_gone
         self._history = History()
-        self._mailbox: asyncio.Queue[Callable[[], Awaitable[None]] | None] = asyncio.Queue()
         self._reread = False
-        self._closing = False
         self._gone = False
-        self._starting: asyncio.Task[None] | None = None
-        self._actor: asyncio.Task[None] | None = None
-        self._saved_at = 0.0
-        self._fingerprint: str | None = None
+        self._closing = False
         self._last_frame_at: datetime | None = None
+        self._actor = Actor(
+            self._converge,
+            failed=self._failed,
+            fatal=(VaultFencedError,),
+            logger=around.logger,
+            fields=self.fields(),
+        )
 
     # What others call; none of it blocks.
 
     def begin(self) -> None:
         """Start the actor and the sender."""
-        self._actor = asyncio.create_task(self._run(), name=f"session {self.channel.channel_id}")
+        self._actor.begin(f"session {self.channel.channel_id}")
         self.sender.begin()
 
     def nudge(self) -> None:
         """Have the channel item read again and converged to."""
         self._reread = True
-        self._mailbox.put_nowait(None)
+        self._actor.post()
 
-    def post(self, task: Callable[[], Awaitable[None]]) -> None:
+    def post(self, task: Task) -> None:
         """Have something done by the actor."""
-        self._mailbox.put_nowait(task)
+        self._actor.post(task)
 
     def on_notice(self, notice: dict[str, Any]) -> None:
         """Take a notice of the host; one of an earlier incarnation is dropped."""
@@ -95,9 +97,9 @@ class Session:
         elif event in _DOWN:
             self._set_connected(connected=False)
         if event in set(Fate) and self.view.phase is Phase.RUNNING:
-            self.post(partial(self._meet, Fate(event), notice, self.incarnation))
+            self.post(partial(self.meet, Fate(event), notice, self.incarnation))
         elif event == "identity_changed":
-            self.post(self._save_if_due)
+            self.post(self.snapshots.save_if_due)
         else:
             self.around.logger.info("session event", extra=self.fields(event=event))
 
@@ -106,11 +108,6 @@ class Session:
         if self.incarnation is not None and self.incarnation.seat is seat:
             self._set_connected(connected=False)
             self.post(partial(self._host_lost, self.incarnation))
-
-    def on_fingerprint(self, fingerprint: str | None) -> None:
-        """Take note of what the credentials looked like a moment ago."""
-        if fingerprint is not None and fingerprint != self._fingerprint and self.view.connected:
-            self.post(self._save_if_due)
 
     async def request(self, kind: str, *, seconds: float, **payload: Any) -> dict[str, Any]:
         """Ask something of the running session.
@@ -133,31 +130,8 @@ class Session:
 
     # The actor.
 
-    async def _run(self) -> None:
-        wait: float | None = 0.0
-        retry = RETRY_SECONDS[0]
-        while not (self._closing or self._gone):
-            task = await self._following(wait)
-            try:
-                if task is not None:
-                    await task()
-                wait = await self._converge() if self._mailbox.empty() else 0.0
-                retry = RETRY_SECONDS[0]
-            except VaultFencedError:
-                self.around.logger.exception("a newer owner holds the session", extra=self.fields())
-                await self._let_go()
-                return
-            except Exception:
-                self.around.logger.exception("session step failed, trying again", extra=self.fields())
-                wait, retry = retry, min(retry * 2, RETRY_SECONDS[1])
-                self._reread = True
-
-    async def _following(self, wait: float | None) -> Callable[[], Awaitable[None]] | None:
-        try:
-            async with asyncio.timeout(wait):
-                return await self._mailbox.get()
-        except TimeoutError:
-            return None
+    def _failed(self) -> None:
+        self._reread = True
 
     async def _converge(self) -> float | None:
         if self._reread and not await self._read_again():
@@ -199,7 +173,7 @@ class Session:
         steps: dict[Step, Callable[[], Awaitable[None]]] = {
             Step.PAIR: self.pairing.begin,
             Step.END_PAIRING: self.pairing.end,
-            Step.START: self._start,
+            Step.START: self._starting.begin,
             Step.RESTART: partial(self.end, "restarted"),
             Step.STOP: self._stop,
             Step.LOG_OUT: self._endings.log_out,
@@ -209,46 +183,6 @@ class Session:
             Step.REPORT_LOGGED_OUT: partial(self.report, ChannelState.LOGGED_OUT, "requested"),
         }
         await steps[step]()
-
-    async def _start(self) -> None:
-        try:
-            found = await self.around.blocking(self.credentials.restore)
-        except VaultDamagedError as error:
-            self.around.logger.exception("the vault's object cannot be used", extra=self.fields(cause=str(error)))
-            await self.give_up(ChannelState.FAILED, "vault_damaged")
-            return
-        if found is Found.NOTHING:
-            await self.unlink("credentials_lost")
-            return
-        if found is Found.RESTORED:
-            self._saved_at = 0.0
-        if self.view.reported is not ChannelState.CONNECTING:
-            await self.report(ChannelState.CONNECTING, "")
-        await self.around.start_pacer.pass_through()
-        if self._closing:
-            return
-        seat = await self.around.pool.place(self.channel.channel_id)
-        self.settle_on(seat, Phase.RUNNING)
-        self._starting = asyncio.create_task(self._await_start(self.incarnation))
-
-    async def _await_start(self, incarnation: Incarnation | None) -> None:
-        if incarnation is None:
-            return
-        try:
-            await incarnation.start(self.credentials.database)
-        except HostError as error:
-            if error.code != "host_gone" and incarnation.seat.alive:
-                self.around.logger.warning("session did not start", extra=self.fields(code=error.code))
-                self.post(partial(self._start_failed, error.code, incarnation))
-
-    async def _start_failed(self, code: str, incarnation: Incarnation) -> None:
-        if incarnation is not self.incarnation:
-            return
-        if code == "not_paired":
-            await self.end("credentials_lost")
-            await self.unlink("credentials_lost")
-        else:
-            await self._meet(Fate.START_FAILED, {"reason": f"start_{code}"}, incarnation)
 
     async def _stop(self) -> None:
         await self.end("requested", clean=True)
@@ -266,9 +200,10 @@ class Session:
         if self.view.phase is Phase.PAIRING:
             await self.pairing.on_host_lost()
             return
-        await self._meet(Fate.HOST_LOST, {}, incarnation)
+        await self.meet(Fate.HOST_LOST, {}, incarnation)
 
-    async def _meet(self, fate: Fate, detail: dict[str, Any], incarnation: Incarnation) -> None:
+    async def meet(self, fate: Fate, detail: dict[str, Any], incarnation: Incarnation) -> None:
+        """Rule on what has happened to an incarnation, and follow the ruling; an earlier one's fate is passed over."""
         if incarnation is not self.incarnation or self.view.phase is not Phase.RUNNING:
             return
         ruling, self._history = rule(
@@ -307,21 +242,21 @@ class Session:
 
     async def _connected(self) -> None:
         await self.put_liveness(self.around.clock.now())
-        if self._saved_at == 0.0:
-            await self._save()
+        await self.snapshots.save_first()
 
     # Steps that pairing and the endings share.
 
     async def report(self, state: ChannelState, reason: str, *, desired_version: int | None = None) -> None:
         """State the channel's new state as a fact."""
         self.view.reported = state
+        linked = is_paired(self.channel, self.view)
         await self.around.facts.channel_state(
             self.channel,
             self.incarnation.id if self.incarnation else self.channel.channel_id,
             state,
             reason,
-            phone=self.channel.phone,
-            lid=self.channel.lid,
+            phone=self.channel.phone if linked else None,
+            lid=self.channel.lid if linked else None,
             ban_expires_at=self.view.banned_until if state is ChannelState.BANNED else None,
             desired_version=desired_version,
         )
@@ -347,7 +282,7 @@ class Session:
         channel = self.channel
         self.incarnation = Incarnation(self.around.pool, seat, channel.clinic_id, channel.channel_id)
         self.view.phase = phase
-        self.view.started_at = self.around.clock.now()
+        self.view.restart_seen = channel.restart_requested_at
         self.view.banned_until = None
         self._set_connected(connected=False)
         self.view.not_connected_since = self.around.clock.monotonic()
@@ -368,12 +303,13 @@ class Session:
         self.around.logger.info("session ends", extra=self.fields(reason=reason))
         await incarnation.stop()
         if clean and phase is Phase.RUNNING and incarnation.seat.alive:
-            await self.save(incarnation, clean=True)
+            await self.snapshots.save(incarnation, clean=True)
         await incarnation.leave()
 
     def gone(self) -> None:
         """The channel exists no more: end the actor and the sender."""
         self._gone = True
+        self._actor.end()
         self.sender.cancel()
         self._on_gone(self.channel.channel_id)
 
@@ -381,25 +317,31 @@ class Session:
         """Write the liveness item, with the moment something last came in, if that is news."""
         channel = self.channel
         self._last_frame_at = last_frame_at or self._last_frame_at
-        await self.around.blocking(
-            self.around.channels.put_liveness,
-            channel.clinic_id,
-            channel.channel_id,
-            connected=self.view.connected,
-            last_frame_at=self._last_frame_at,
-            epoch=self.around.epoch,
-        )
+        try:
+            await self.around.blocking(
+                self.around.channels.put_liveness,
+                channel.clinic_id,
+                channel.channel_id,
+                connected=self.view.connected,
+                last_frame_at=self._last_frame_at,
+                epoch=self.around.epoch,
+            )
+        except ServiceUnavailableError:
+            self.around.logger.warning("liveness not written", extra=self.fields())
 
     # The end of the process.
 
     async def shut_down(self, seconds: float) -> None:
-        """Let the step under way end, stop the session and leave a clean snapshot."""
+        """Let the step under way end, stop the session and leave a clean snapshot.
+
+        Raises:
+            TimeoutError: it took longer; what is in the vault is not marked clean.
+        """
         self._closing = True
-        self._mailbox.put_nowait(None)
+        self._actor.end()
         async with asyncio.timeout(seconds):
             await self.sender.close()
-            if self._actor:
-                await asyncio.wait({self._actor})
+            await self._actor.ended()
             if self.view.phase is Phase.PAIRING:
                 await self.pairing.end()
             elif self.view.phase is Phase.RUNNING:
@@ -410,38 +352,6 @@ class Session:
     def closing(self) -> bool:
         """Whether the process is about to end."""
         return self._closing
-
-    async def _let_go(self) -> None:
-        self.sender.cancel()
-        if self.incarnation is not None:
-            await self.incarnation.stop()
-            await self.incarnation.leave()
-
-    async def _save_if_due(self) -> None:
-        if self.around.clock.monotonic() - self._saved_at >= SAVE_GAP_SECONDS:
-            await self._save()
-
-    async def _save(self) -> None:
-        if self.incarnation is not None and self.view.phase is Phase.RUNNING and self.around.lease_held():
-            await self.save(self.incarnation, clean=False)
-
-    async def save(self, incarnation: Incarnation, *, clean: bool) -> None:
-        """Put a snapshot into the vault. When that fails, the live file goes on and the next occasion tries again.
-
-        Raises:
-            VaultFencedError: a newer owner has written.
-        """
-        path = self.credentials.snapshot_path()
-        try:
-            fingerprint = await incarnation.snapshot(path)
-            await self.around.blocking(self.credentials.save, path, clean=clean)
-        except HostError as error:
-            self.around.logger.warning("no snapshot was taken", extra=self.fields(code=error.code))
-        except (ClientError, BotoCoreError, VaultBusyError, VaultDamagedError):
-            self.around.logger.exception("a snapshot was not saved", extra=self.fields())
-        else:
-            self._saved_at = self.around.clock.monotonic()
-            self._fingerprint = fingerprint
 
     def _set_connected(self, *, connected: bool) -> None:
         if self.view.connected and not connected:

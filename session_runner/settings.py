@@ -25,7 +25,7 @@ class RunnerSettings(BaseSettings):
     runner_directory: Path
     sessions_per_host: Annotated[int, Field(ge=1, le=200)] = 50
     spare_hosts: Annotated[int, Field(ge=0, le=4)] = 1
-    session_starts_per_second: Annotated[float, Field(gt=0)] = 10.0
+    session_starts_per_second: Annotated[float, Field(gt=0)] = 20.0
     health_host: str = "127.0.0.1"
     health_port: int = 0
     send_gap_seconds: tuple[float, float] = (3.0, 8.0)

@@ -13,13 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+
 from recado.aws import clients
 from recado.aws.logging import logger
 from recado.channels import service as channels
 from recado.channels.model import Channel
 from recado.contacts import service as contacts
 from recado.kernel.clock import SystemClock
-from recado.kernel.errors import ChannelNotFoundError
+from recado.kernel.errors import ChannelNotFoundError, ServiceUnavailableError
 from recado.messages import service as messages
 from recado.messages.gate import OpenGate
 from recado.shards.lease import ShardLease
@@ -60,6 +62,8 @@ class Supervisor:
         self._settings = settings
         self._logger = logger("runner")
         self._logger.append_keys(shard_id=settings.shard_id)
+        # What hosts write on their standard error reaches us through the standard logging of their handle.
+        copy_config_to_registered_loggers(self._logger, log_level="WARNING", include={"session_runner.hosts"})
         self._clock = SystemClock()
         self._blocking = Blocking(settings.blocking_calls)
         self._sessions: dict[str, Session] = {}
@@ -133,7 +137,7 @@ class Supervisor:
             messages=messages,
             contacts=contacts,
             gate=OpenGate(),
-            facts=Facts(journal, partial(publisher.wake, own), Blocking(1, "journal"), self._clock),
+            facts=Facts(journal, partial(publisher.wake, own), Blocking(1, "journal"), self._clock, self._logger),
             vault=Vault(clients.s3(), bucket=settings.vault_bucket, kms_key_id=settings.kms_key_id, epoch=epoch),
             pool=pool,
             blocking=self._blocking,
@@ -142,12 +146,12 @@ class Supervisor:
             directory=self._directories.sessions,
             lease_held=self._keeper.held,
             backoff=Backoff(*settings.connect_backoff_seconds),
-            start_pacer=Pacer(settings.session_starts_per_second, burst=5),
+            start_pacer=Pacer(settings.session_starts_per_second, burst=10),
             send_gap=settings.send_gap_seconds,
             reread_seconds=settings.reread_seconds,
         )
         pool.warm_up()
-        await self._read_channels()
+        await self._read_channels_at_last()
         dispatch = Dispatch(self._find, around)
         commands = CommandQueue(
             clients.long_polling_sqs(),
@@ -198,6 +202,16 @@ class Supervisor:
                 self._sessions[channel.channel_id].nudge()
             else:
                 self._carry(channel)
+
+    async def _read_channels_at_last(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._read_channels()
+            except ServiceUnavailableError:
+                self._logger.warning("the shard's channels could not be read, trying again")
+                await asyncio.sleep(BEAT_SECONDS)
+            else:
+                return
 
     async def _find(self, clinic_id: str, channel_id: str) -> Session | None:
         if channel_id not in self._sessions:

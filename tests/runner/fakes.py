@@ -409,6 +409,7 @@ class World:
 
     def around(self, **changes: Any) -> Surroundings:
         blocking = Blocking(2)
+        quiet = Logger(service="test", level="CRITICAL")
 
         async def watch(_: Path) -> None:
             return None
@@ -423,7 +424,7 @@ class World:
             on_lost=lambda channel_id, seat: self.on_lost(channel_id, seat),  # noqa: PLW0108
             sessions_per_host=50,
             spares=0,
-            logger=Logger(service="test", level="CRITICAL"),
+            logger=quiet,
         )
         values: dict[str, Any] = {
             "shard_id": "shard-001",
@@ -432,12 +433,12 @@ class World:
             "messages": self.messages,
             "contacts": self.contacts,
             "gate": self.gate,
-            "facts": Facts(self.journal, lambda: None, blocking, self.clock),
+            "facts": Facts(self.journal, lambda: None, blocking, self.clock, quiet),
             "vault": cast("Vault", self.vault),
             "pool": pool,
             "blocking": blocking,
             "clock": self.clock,
-            "logger": Logger(service="test", level="CRITICAL"),
+            "logger": quiet,
             "directory": self.directory / "sessions",
             "lease_held": lambda: self.lease,
             "backoff": Backoff(2.0, 300.0),

@@ -60,7 +60,7 @@ def play(world: World, scenario: Scenario) -> None:
 
 
 async def connected(world: World, session: Session) -> FakeHost:
-    await until(lambda: session.state is C.CONNECTED, "connected")
+    await until(lambda: world.states()[-1:] == [("connected", None)], "connected")
     return world.hosts[-1]
 
 
