@@ -73,7 +73,7 @@ class Supervisor:
         self._directories = Directories(settings.runner_directory)
         deadline = LeaseDeadline(self._directories.deadline)
         lease = ShardLease(settings.shard_id, f"{os.uname().nodename}-{secrets.token_hex(8)}", self._clock)
-        self._keeper = LeaseKeeper(lease, deadline, self._fenced, self._logger)
+        self.keeper = LeaseKeeper(lease, deadline, self._fenced, self._logger)
         self._pool: HostPool | None = None
         self._publisher: Publisher | None = None
         self._around: Surroundings | None = None
@@ -88,14 +88,14 @@ class Supervisor:
         self._tasks.append(asyncio.create_task(self._beat(health)))
         self._logger.info("runner starts", extra={"health_port": health.port})
         try:
-            if await self._or_stopped(self._keeper.acquire()):
-                keeping = asyncio.create_task(self._keeper.keep())
+            if await self._or_stopped(self.keeper.acquire()):
+                keeping = asyncio.create_task(self.keeper.keep())
                 self._tasks.append(keeping)
                 await self._begin()
                 await self._stopping.wait()
                 await self._end()
                 keeping.cancel()
-                await self._keeper.release()
+                await self.keeper.release()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -105,7 +105,7 @@ class Supervisor:
         return 0
 
     async def _begin(self) -> None:
-        settings, epoch = self._settings, self._keeper.epoch
+        settings, epoch = self._settings, self.keeper.epoch
         sequences = Sequences(channels.reserve_sequences)
         ingest = Ingest(
             clients.sqs(),
@@ -144,7 +144,7 @@ class Supervisor:
             clock=self._clock,
             logger=self._logger,
             directory=self._directories.sessions,
-            lease_held=self._keeper.held,
+            lease_held=self.keeper.held,
             backoff=Backoff(*settings.connect_backoff_seconds),
             start_pacer=Pacer(settings.session_starts_per_second, burst=10),
             send_gap=settings.send_gap_seconds,

@@ -6,6 +6,8 @@ taken off and applied the way the recorder does, as far as channels are concerne
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,7 @@ class Platform:
     runner: Supervisor | None = None
     _running: asyncio.Task[int] | None = None
     _recording: asyncio.Task[None] | None = None
+    _scenario: asyncio.Task[Any] | None = None
     _runs: int = 0
 
     async def start(self, **changes: Any) -> None:
@@ -57,6 +60,7 @@ class Platform:
         }
         self.runner = Supervisor(RunnerSettings(**plain | changes))
         self._running = asyncio.create_task(self.runner.run())
+        self._scenario = asyncio.current_task()
         if self._recording is None:
             self._recording = asyncio.create_task(self._record())
         await self.eventually(lambda: self.runner and self.runner.report()["status"] == "running", "the runner runs")
@@ -67,6 +71,18 @@ class Platform:
         assert self._running is not None
         self.runner.stop()
         return await asyncio.wait_for(self._running, 60)
+
+    async def crash(self) -> None:
+        """Lose the task: no snapshot, no farewell; only the lease is given up, to save the 30 s of waiting for it."""
+        assert self.runner is not None
+        assert self._running is not None
+        for host in self.runner.report()["hosts"]:
+            os.kill(host["pid"], signal.SIGKILL)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), self._recording}:
+            if task is not self._scenario:
+                task.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+        await self.runner.keeper.release()
 
     async def close(self) -> None:
         """End what still runs."""

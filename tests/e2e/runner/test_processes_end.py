@@ -1,8 +1,8 @@
 """What happens to processes happens to nobody's messages: hosts killed, runners replaced."""
 
+import asyncio
 import os
 import signal
-import time
 
 import pytest
 
@@ -43,7 +43,6 @@ def test_sessions_of_a_killed_host_are_back_within_seconds(platform: Platform) -
         full = next(host for host in platform.runner.report()["hosts"] if host["sessions"] == 2)
         before = [len(platform.states(channel)) for channel in channels]
         os.kill(full["pid"], signal.SIGKILL)
-        killed = time.monotonic()
 
         def back() -> bool:
             return all(
@@ -52,7 +51,6 @@ def test_sessions_of_a_killed_host_are_back_within_seconds(platform: Platform) -
             )
 
         await platform.eventually(back, "both sessions are connected again")
-        print(f"back after {time.monotonic() - killed:.2f} s")
         for channel, count in zip(channels, before, strict=True):
             assert platform.states(channel)[count:] == ["disconnected", "connecting", "connected"]
             await platform.send(channel, f"+{PATIENT}", f"depois {channel.channel_id}")
@@ -74,7 +72,7 @@ def test_a_send_under_way_in_a_killed_host_ends_uncertain_and_is_not_sent_again(
         for _ in range(200):
             if await status() is MessageStatus.SENDING and platform.simulator.texts(PATIENT):
                 break
-            time.sleep(0.02)
+            await asyncio.sleep(0.02)
         assert await status() is MessageStatus.SENDING
         assert platform.runner is not None
         os.kill(next(h for h in platform.runner.report()["hosts"] if h["sessions"])["pid"], signal.SIGKILL)
@@ -86,5 +84,35 @@ def test_a_send_under_way_in_a_killed_host_ends_uncertain_and_is_not_sent_again(
         assert platform.simulator.texts(PATIENT).count("talvez") <= 1
         assert (await platform.message(message)).status is MessageStatus.UNCERTAIN
         assert (await platform.message(after)).status is MessageStatus.SENT
+
+    play(platform, scenario)
+
+
+def test_a_task_lost_with_its_disk_is_followed_by_one_that_loses_no_message_either_way(platform: Platform) -> None:
+    async def scenario(platform: Platform) -> None:
+        await platform.start()
+        channel = await platform.link(await platform.clinic("Aurora"), CLINIC)
+        for number in range(3):
+            await platform.send(channel, f"+{PATIENT}", f"antes {number}")
+            platform.simulator.write(PATIENT, CLINIC, f"resposta antes {number}")
+            await asyncio.sleep(0.3)
+        await platform.eventually(lambda: len(platform.facts(channel, "message.result")) == 3, "all are sent")
+        await platform.eventually(lambda: len(platform.facts(channel, "message.received")) == 3, "all are received")
+        await platform.crash()
+        platform.simulator.write(PATIENT, CLINIC, "no meio")
+        await platform.start()
+        count = platform.states(channel).count("connected")
+        for number in range(3):
+            await platform.send(channel, f"+{PATIENT}", f"depois {number}")
+        platform.simulator.write(PATIENT, CLINIC, "por fim")
+        await platform.eventually(lambda: platform.states(channel).count("connected") > count, "connected again")
+        sent = [f"antes {number}" for number in range(3)] + [f"depois {number}" for number in range(3)]
+        await platform.eventually(lambda: platform.simulator.texts(PATIENT) == sent, "the patient has all, in order")
+
+        def received() -> set[str]:
+            return {fact["text"]["body"] for fact in platform.facts(channel, "message.received")}
+
+        await platform.eventually(lambda: {"no meio", "por fim"} <= received(), "and so has the clinic")
+        assert len(platform.facts(channel, "channel.qr_ready")) == 1
 
     play(platform, scenario)
