@@ -31,14 +31,14 @@ class Desk(Clinic):
         return await super().create(addresses, name, scopes)
 
     async def answer(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Make one request below the clinic's path and return its answer, whatever that is.
-
-        A path that begins with ``/v1/`` or ``/openapi`` is taken from the root.
-        """
-        if path.startswith(("/v1/", "/openapi")):
-            path = str(self._http.base_url).partition("/v1/")[0] + path
+        """Make one request below the clinic's path and return its answer, whatever that is."""
         # Longer than a client would wait: on a busy machine a crowd queues at the front door.
         return await self._http.request(method, path, timeout=120, **options)
+
+    async def answer_from_root(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Make one request with the clinic's key on any path of the API and return its answer."""
+        root = str(self._http.base_url).partition("/v1/")[0]
+        return await self.answer(method, root + path, **options)
 
     async def post_message(self, body: Any, **headers: str) -> httpx.Response:
         """Ask for a message to be sent and return the answer, whatever that is."""
