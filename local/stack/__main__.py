@@ -21,6 +21,7 @@ from local.stack.report import Report
 from local.stack.state import StackRunningError, StateFolder
 from local.stack.supervisor import Stack
 from local.stack.synthesis import SynthesisError
+from local.stack.terminal import on_hangup
 
 _EXPECTED = (
     DemoError,
@@ -47,8 +48,10 @@ async def _run(chosen: StackOptions, state: StateFolder) -> int:
             stack.hurry()
         asked_to_stop.set()
 
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop)
+    on_hangup(lambda: loop.call_soon_threadsafe(asked_to_stop.set))
     running = asyncio.create_task(_start_and_watch(stack))
     stopping = asyncio.create_task(asked_to_stop.wait())
     status = 0

@@ -1,8 +1,12 @@
 """What a ready stack tells."""
 
+import os
+import pty
 import shutil
 import stat
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from local.stack.announcement import Addresses, banner, write_shell_file
 from local.stack.demo import Demo, DemoClinic
 from local.stack.report import Report
 from local.stack.state import StateFolder
+from local.stack.terminal import on_hangup
 
 _ADDRESSES = Addresses(api="http://127.0.0.1:8080", phones="http://127.0.0.1:8090", emulator="http://127.0.0.1:4570")
 _DEMO = Demo("rk_admin", {"aurora": DemoClinic("Clínica Aurora", "cli_1", "rk_local_$HOME'x")})
@@ -49,3 +54,15 @@ def test_a_closed_terminal_does_not_keep_the_stack_from_stopping(
     monkeypatch.setattr("builtins.print", closed)
     Report(tmp_path / "stack.log")("stopping")
     assert "stopping" in (tmp_path / "stack.log").read_text()
+
+
+def test_a_terminal_that_goes_without_a_signal_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where make is the terminal's first program, the kernel tells only make."""
+    terminal, ours = pty.openpty()
+    told = threading.Event()
+    with os.fdopen(ours) as standard_input:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        on_hangup(told.set)
+        assert not told.wait(0.1)
+        os.close(terminal)
+        assert told.wait(10)
