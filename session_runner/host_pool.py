@@ -15,6 +15,8 @@ from aws_lambda_powertools import Logger
 from session_runner.hosts import HostExit
 
 REFILL_SECONDS = 1.0
+# Their sessions were stopped before; what does not end now would eat the time that handing on the journals needs.
+STOP_SECONDS = 5.0
 
 
 class RunningHost(Protocol):
@@ -157,7 +159,7 @@ class HostPool:
         self._closed = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*(seat.host.stop() for seat in self.seats), return_exceptions=True)
+        await asyncio.gather(*(seat.host.stop(STOP_SECONDS) for seat in self.seats), return_exceptions=True)
 
     async def _launch(self, *, pairing: bool) -> Seat:
         path = self._journals / f"host-{uuid.uuid4().hex}.journal"

@@ -152,7 +152,7 @@ class Sender:
         while True:
             rows = await self._read(limit=ROWS_PER_READ, after=after)
             for row in rows:
-                if self._closing.is_set() or (self._last is not None and row.sequence > self._last):
+                if self._closing.is_set():
                     return wait
                 if row.chat in held:
                     continue
@@ -170,7 +170,7 @@ class Sender:
             if row.is_expired(self._around.clock.now()):
                 await self._conclude(row, await self._insist(self._rooms.record_expired, row))
                 return None
-            if not self._line.connected.is_set():
+            if not self._line.connected.is_set() or (self._last is not None and row.sequence > self._last):
                 return float("inf")
             return await self._attempt(row)
         except AlreadySettled as settled:

@@ -144,7 +144,7 @@ class Session:
                 return wait
             self.around.logger.info("session step", extra=self.fields(step=step.value))
             await self._take(step)
-            if self._gone:
+            if self._gone or self._closing:
                 return None
         raise RuntimeError("the session does not converge")
 

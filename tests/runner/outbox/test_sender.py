@@ -313,6 +313,16 @@ def test_a_log_out_sends_what_was_accepted_before_it_and_no_more(world: World) -
     play(world, scenario)
 
 
+def test_what_came_after_a_log_out_still_expires(world: World) -> None:
+    async def scenario(world: World, line: Line, sender: Sender) -> None:
+        late = world.messages.accept(valid_until=START - timedelta(seconds=1))
+        sender.stop_after(0)
+        sender.begin()
+        await until(lambda: world.messages.status(late) is S.EXPIRED, "it expires")
+
+    play(world, scenario)
+
+
 def test_draining_gives_up_in_time_when_nothing_can_be_sent(world: World) -> None:
     async def scenario(world: World, line: Line, sender: Sender) -> None:
         line.connected.clear()
