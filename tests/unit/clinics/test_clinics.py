@@ -48,7 +48,11 @@ def test_a_name_that_will_not_do_is_refused(aws: EmulatedAws, name: str) -> None
     assert aws.items("core") == []
 
 
-@pytest.mark.parametrize("clinic_id", ["", "x", new_id(Prefix.CLINIC), new_id(Prefix.CHANNEL), "cli_#" + "a" * 25])
+@pytest.mark.parametrize(
+    "clinic_id",
+    ["", "x", new_id(Prefix.CLINIC), new_id(Prefix.CHANNEL), "cli_#" + "a" * 25],
+    ids=["empty", "no_id", "unknown", "of_another_kind", "with_a_separator"],
+)
 def test_a_clinic_that_is_not_there_is_not_found(aws: EmulatedAws, clinic_id: str) -> None:
     """Unknown and impossible ids look alike."""
     with pytest.raises(ClinicNotFoundError):
