@@ -46,7 +46,8 @@ class Pairing:
         seat = await session.around.pool.place_pairing(session.channel.channel_id)
         incarnation = session.settle_on(seat, Phase.PAIRING)
         session.view.pairing_requested_at = request.requested_at
-        if session.state is not ChannelState.PAIRING:
+        # The item says so since the request; that it has begun is a fact of its own, which webhooks tell.
+        if session.view.reported is not ChannelState.PAIRING:
             await session.report(ChannelState.PAIRING, "")
         try:
             await incarnation.pair(session.credentials.database, request.method, request.phone)

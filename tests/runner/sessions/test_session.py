@@ -341,6 +341,18 @@ def test_a_code_is_kept_for_those_who_may_fetch_it_and_not_in_the_fact(unpaired:
     play(unpaired, scenario)
 
 
+def test_that_pairing_has_begun_is_told_once_though_the_item_says_so_already(unpaired: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        (await pairing(world)).kill()
+        await until(lambda: session.view.phase is Phase.ABSENT, "noticed")
+        world.clock.advance(10)
+        session.nudge()
+        await until(lambda: len(world.hosts) == 2 and world.hosts[1].asked("pair"), "begun anew")
+        assert world.states() == [("pairing", None)]
+
+    play(unpaired, scenario)
+
+
 def test_a_linked_phone_moves_from_the_disposable_host_to_an_ordinary_one(unpaired: World) -> None:
     async def scenario(world: World, session: Session) -> None:
         disposable = await pairing(world)
