@@ -3,8 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
+from recado.aws.fencing import Fence, enter, fence_of
 from recado.clinics import service as clinics
 from recado.clinics.model import ClinicPrincipal, PlatformPrincipal, Principal, Scope
 from recado.kernel.errors import (
@@ -13,6 +15,7 @@ from recado.kernel.errors import (
     InsufficientScopeError,
     UnauthenticatedError,
 )
+from recado.kernel.ids import Prefix, is_id
 
 PLATFORM_SCOPES = frozenset({Scope.CLINICS_ADMIN, Scope.KEYS_WRITE})
 """All that a platform key may do: set clinics up. It reads no patient's data and sends nothing."""
@@ -26,7 +29,7 @@ _header = APIKeyHeader(
 )
 
 
-def authorise(
+async def authorise(
     request: Request,
     security_scopes: SecurityScopes,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
@@ -41,8 +44,18 @@ def authorise(
         ClinicNotFoundError: the path names a clinic that is not the key's own.
         InsufficientScopeError: the key lacks the scope that the route declares.
         ChannelNotFoundError: the key is limited to channels and the path names another.
+        ServiceUnavailableError: the store or STS does not answer.
     """
     key_text = bearer.credentials if bearer else api_key
+    principal, fence = await run_in_threadpool(_authorised, request, security_scopes, key_text)
+    # Here and not in that thread, whose context ends with it: what this task calls later has to be inside.
+    enter(fence)
+    return principal
+
+
+def _authorised(
+    request: Request, security_scopes: SecurityScopes, key_text: str | None
+) -> tuple[Principal, Fence | None]:
     if not key_text:
         raise UnauthenticatedError("Send an API key as Authorization: Bearer or X-Api-Key.")
     principal = clinics.authenticate(key_text)
@@ -56,7 +69,22 @@ def authorise(
     channel_id = request.path_params.get("channel_id")
     if channel_id is not None and not may_see_channel(principal, channel_id):
         raise ChannelNotFoundError
-    return principal
+    return principal, _fence(principal, clinic_id)
+
+
+def _fence(principal: Principal, clinic_id: str | None) -> Fence | None:
+    """Return what keeps the request inside one clinic: the key's own, or that which the platform's staff names.
+
+    Raises:
+        ClinicNotFoundError: what the staff names cannot be a clinic.
+    """
+    if isinstance(principal, ClinicPrincipal):
+        return fence_of(principal.clinic_id)
+    if clinic_id is None:
+        return None
+    if not is_id(Prefix.CLINIC, clinic_id):
+        raise ClinicNotFoundError
+    return fence_of(clinic_id)
 
 
 def _require_scopes(principal: Principal, required: SecurityScopes) -> None:

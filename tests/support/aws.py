@@ -15,7 +15,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
-from recado.aws import clients, connections, settings
+from recado.aws import clients, connections, fencing, settings
 from recado.aws.schema import TABLES, creation_request
 from recado.kernel.envelopes import Command
 
@@ -52,13 +52,7 @@ _CACHED_SETTINGS = (
     settings.stage,
     settings.sealing_key,
     settings.region,
-)
-_CACHED_CLIENTS = (
-    clients.sqs,
-    clients.long_polling_sqs,
-    clients.s3,
-    clients.events,
-    clients.kms,
+    settings.clinic_role,
 )
 
 
@@ -72,9 +66,10 @@ class _Kept:
 def forget_settings() -> None:
     """Make the product read its environment again and make its clients anew."""
     _Kept.emulated = False
-    for cached in (*_CACHED_SETTINGS, *_CACHED_CLIENTS):
+    for cached in _CACHED_SETTINGS:
         cached.cache_clear()
-    connections.forget()
+    for module in (clients, connections, fencing):
+        module.forget()
 
 
 def forget_emulated_clients() -> None:

@@ -1,5 +1,6 @@
 """One client per AWS service and process, made on first use, with bounded waiting.
 
+Those for a clinic's own data (S3, KMS) sign as the fence demands that the call is made in: ``recado.aws.fencing``.
 A client left at botocore's defaults waits 60 seconds per try: longer than any of our callers can.
 """
 
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from recado.aws.fencing import fenced_session
 from recado.aws.settings import region
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ ATTEMPTS = 4
 _CONNECTIONS = 50
 _LONG_POLL_READ_SECONDS = 30
 
-# boto3's default session does not bear two threads that make clients at once.
+# A session of boto3 does not bear two threads that make clients at once.
 _making = threading.Lock()
 
 
@@ -32,35 +34,52 @@ _making = threading.Lock()
 def sqs() -> "SQSClient":
     """Return the SQS client for sending and deleting, and for receiving with a wait below 10 seconds."""
     with _making:
-        return boto3.client("sqs", region_name=region(), config=_config(READ_SECONDS))
+        return _own().client("sqs", region_name=region(), config=_config(READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def long_polling_sqs() -> "SQSClient":
     """Return the SQS client for receiving with SQS's full 20 seconds of wait, which outlast the usual time-out."""
     with _making:
-        return boto3.client("sqs", region_name=region(), config=_config(_LONG_POLL_READ_SECONDS))
+        return _own().client("sqs", region_name=region(), config=_config(_LONG_POLL_READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def s3() -> "S3Client":
     """Return the S3 client."""
     with _making:
-        return boto3.client("s3", region_name=region(), config=_config(READ_SECONDS))
+        return _fenced().client("s3", region_name=region(), config=_config(READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def events() -> "EventBridgeClient":
     """Return the EventBridge client."""
     with _making:
-        return boto3.client("events", region_name=region(), config=_config(READ_SECONDS))
+        return _own().client("events", region_name=region(), config=_config(READ_SECONDS))
 
 
 @lru_cache(maxsize=1)
 def kms() -> "KMSClient":
     """Return the KMS client."""
     with _making:
-        return boto3.client("kms", region_name=region(), config=_config(READ_SECONDS))
+        return _fenced().client("kms", region_name=region(), config=_config(READ_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _own() -> boto3.Session:
+    return boto3.Session()
+
+
+@lru_cache(maxsize=1)
+def _fenced() -> boto3.Session:
+    fenced = fenced_session()
+    return boto3.Session(botocore_session=fenced) if fenced else _own()
+
+
+def forget() -> None:
+    """Make all clients anew on their next use, for another environment."""
+    for made in (sqs, long_polling_sqs, s3, events, kms, _own, _fenced):
+        made.cache_clear()
 
 
 def _config(read_seconds: int) -> Config:

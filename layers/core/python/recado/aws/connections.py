@@ -5,16 +5,30 @@ PynamoDB makes a client for every model class, which costs a cold start tens of 
 
 from functools import lru_cache
 
+import botocore.session
 from pynamodb.connection import Connection
 from pynamodb.connection.base import MetaTable
 from pynamodb.connection.table import TableConnection
 
+from recado.aws import fencing
 from recado.aws.clients import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
 from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES, Table, key_schema
 from recado.aws.settings import region, table_names
 
 _CONNECTIONS = 50
 _IMPATIENT_SECONDS = 2
+
+
+class _FencedConnection(Connection):
+    """Signs each call as the fence demands that it is made in; without fences, PynamoDB's own connection."""
+
+    @property
+    def session(self) -> botocore.session.Session:
+        """The botocore session of the calling thread, from which PynamoDB makes its client."""
+        kept: botocore.session.Session | None = getattr(self._local, "session", None)
+        if kept is None:
+            kept = self._local.session = fencing.fenced_session() or botocore.session.get_session()
+        return kept
 
 
 @lru_cache(maxsize=2)
@@ -24,7 +38,7 @@ def connection(*, impatient: bool = False) -> Connection:
     Args:
         impatient: for callers to whom a late answer is worth nothing (leases): short time-outs and one try.
     """
-    made = Connection(
+    made = _FencedConnection(
         region=region(),
         connect_timeout_seconds=_IMPATIENT_SECONDS if impatient else CONNECT_SECONDS,
         read_timeout_seconds=_IMPATIENT_SECONDS if impatient else READ_SECONDS,

@@ -97,6 +97,12 @@ class SealingSettings(_Settings):
     kms_key_id: str
 
 
+class ClinicRoleSettings(_Settings):
+    """The role whose session tag fences requests to their clinic; empty for processes that act for many clinics."""
+
+    clinic_role_arn: str = ""
+
+
 class PublicSettings(_Settings):
     """The address under which callers reach the API."""
 
@@ -125,6 +131,12 @@ def stage() -> str:
 def sealing_key() -> str:
     """Return the id of the KMS key under which secrets are sealed."""
     return SealingSettings().kms_key_id
+
+
+@lru_cache(maxsize=1)
+def clinic_role() -> str:
+    """Return the ARN of the role that is assumed for a clinic, empty if this process has none."""
+    return ClinicRoleSettings().clinic_role_arn
 
 
 @lru_cache(maxsize=1)

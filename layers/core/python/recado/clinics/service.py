@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from recado.aws.fencing import acting_for
 from recado.aws.models import ConditionFailedError, Key, Page
 from recado.aws.settings import stage
 from recado.clinics import authentication
@@ -62,7 +63,9 @@ def create_clinic(
         created_at=now,
         updated_at=now,
     )
-    ClinicRecord.of(clinic).store(ClinicRecord.pk.does_not_exist())
+    # The process's own rights need not reach into any clinic for this: the new one's own do.
+    with acting_for(clinic.clinic_id):
+        ClinicRecord.of(clinic).store(ClinicRecord.pk.does_not_exist())
     return clinic
 
 

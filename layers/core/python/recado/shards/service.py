@@ -4,6 +4,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from recado.aws.clients import sqs
 from recado.aws.failures import is_passing
+from recado.aws.fencing import acting_for_platform
 from recado.aws.settings import shard_queues
 from recado.aws.transactions import Transaction
 from recado.kernel.envelopes import Command
@@ -14,9 +15,9 @@ from recado.shards.table import ShardRecord, shard_key
 
 def declared() -> list[Shard]:
     """Return the declared shards with the number of channels placed on each, in the order of their ids."""
-    stored = {
-        record.pk: record.shard() for record in ShardRecord.many([shard_key(shard_id) for shard_id in shard_queues()])
-    }
+    with acting_for_platform():
+        records = ShardRecord.many([shard_key(shard_id) for shard_id in shard_queues()])
+    stored = {record.pk: record.shard() for record in records}
     return [stored.get(shard_key(shard_id)[0], Shard(shard_id, 0)) for shard_id in sorted(shard_queues())]
 
 
