@@ -18,11 +18,18 @@ class Addresses:
         api: the front door.
         phones: the simulator, None with the real WhatsApp.
         emulator: the AWS emulator, what ``AWS_ENDPOINT_URL`` should be.
+        faults: the fault proxy before it, None without one.
     """
 
     api: str
     phones: str | None
     emulator: str
+    faults: str | None = None
+
+    @property
+    def aws(self) -> str:
+        """What the platform takes for AWS: the emulator, or the fault proxy before it."""
+        return self.faults or self.emulator
 
 
 def write_shell_file(state: StateFolder, addresses: Addresses, demo: Demo) -> None:
@@ -43,18 +50,30 @@ def write_description(
     demo: Demo,
     *,
     environment: Mapping[str, str],
+    runners: Mapping[str, Mapping[str, str]],
     processes: Mapping[str, int],
 ) -> None:
-    """Write what a program needs to use the stack, its processes' ids included."""
+    """Write what a program needs to use the stack, its processes' ids included.
+
+    Args:
+        state: the stack's folder.
+        addresses: where its parts answer.
+        demo: the demo's clinics and keys.
+        environment: the variables with which the domain package works on this stack.
+        runners: by shard, the variables of a runner beside the one that the stack starts; its directory is missing.
+        processes: the parts' process ids.
+    """
     described = {
         "url": addresses.api,
         "phones_url": addresses.phones,
         "emulator_url": addresses.emulator,
+        "faults_url": addresses.faults,
         "admin_key": demo.admin_key,
         "clinics": {
             short: {"clinic_id": clinic.clinic_id, "api_key": clinic.api_key} for short, clinic in demo.clinics.items()
         },
         "environment": dict(environment),
+        "runners": {shard_id: dict(variables) for shard_id, variables in runners.items()},
         "processes": dict(processes),
     }
     write_private(state.description, json.dumps(described, indent=2))

@@ -22,10 +22,13 @@ def kept_port(state: StateFolder, default: int) -> int:
     return int(kept["port"]) if kept else default
 
 
-def emulator_part(state: StateFolder, port: int, *, python: Path = EMULATOR_PYTHON) -> Part:
+def emulator_part(
+    state: StateFolder, port: int, *, functions_endpoint: str | None = None, python: Path = EMULATOR_PYTHON
+) -> Part:
     """Return the emulator, not yet started, with its state in the folder.
 
-    It listens on this machine only, and saves its state only when it is stopped by SIGTERM.
+    It listens on this machine only, and saves its state only when it is stopped by SIGTERM. Its functions find AWS at
+    ``functions_endpoint``, by default at the emulator itself.
     """
     saved = state.emulator / "state"
     temporary = state.emulator / "temporary"
@@ -50,6 +53,7 @@ def emulator_part(state: StateFolder, port: int, *, python: Path = EMULATOR_PYTH
         # Functions inherit these. There is no X-Ray here.
         "POWERTOOLS_TRACE_DISABLED": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
+        **({"AWS_ENDPOINT_URL": functions_endpoint} if functions_endpoint else {}),
     }
     return Part(
         "emulator", [python, "-m", "ministack"], environment=environment, folder=state.emulator, logs=state.logs

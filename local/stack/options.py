@@ -25,6 +25,7 @@ class StackOptions:
         task_start_delay: seconds until a started or restarted task runs, as ECS needs to place one.
         runners: whether to start the shards' tasks.
         demo: whether to make the demo clinics and contacts.
+        faults: whether runners and functions reach AWS through the fault proxy.
     """
 
     state: Path = CHECKOUT / ".local"
@@ -37,6 +38,7 @@ class StackOptions:
     task_start_delay: float = 0.0
     runners: bool = True
     demo: bool = True
+    faults: bool = False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     lines.add_argument("--task-start-delay", type=float, default=0.0, metavar="SECONDS")
     lines.add_argument("--no-runners", action="store_true", help="leave out the session runners")
     lines.add_argument("--no-demo", action="store_true", help="make no demo clinics and contacts")
+    lines.add_argument("--faults", action="store_true", help="put the fault proxy between the platform and AWS")
     lines.add_argument("--background", action="store_true", help="return once the stack is ready, and leave it running")
     lines.add_argument("--stop", action="store_true", help="stop the stack that runs in the folder")
     return lines
@@ -76,4 +79,5 @@ def options(parsed: argparse.Namespace) -> StackOptions:
         task_start_delay=parsed.task_start_delay,
         runners=not parsed.no_runners,
         demo=not parsed.no_demo,
+        faults=parsed.faults,
     )

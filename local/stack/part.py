@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 _TAIL_BYTES = 8_192
 _TAIL_LINES = 20
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -93,6 +95,20 @@ class Part:
         if self._process is not None and self.running:
             with suppress(ProcessLookupError):
                 self._process.kill()
+
+    def kill_tree(self) -> None:
+        """End the process and all that it has started at once, whatever sessions or groups they made for themselves."""
+        if self._process is None or not self.running:
+            return
+        # Stopped first, so that none can start another one or act on another's end while they are being found.
+        tree = [psutil.Process(self._process.pid)]
+        for process in tree:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+                tree += process.children()
+        for process in tree:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def failure(self, what: str) -> PartFailedError:
         """Return an error that says what happened and shows the end of the part's log."""

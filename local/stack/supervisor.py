@@ -12,7 +12,7 @@ import aiohttp
 
 from infra import layers
 from infra.assets import StagedAssets
-from local.stack import emulator, simulator
+from local.stack import emulator, fault_proxy, simulator
 from local.stack.announcement import Addresses, banner, write_description, write_shell_file
 from local.stack.clients import emulator_clients
 from local.stack.compiled import CompiledAssets
@@ -32,6 +32,7 @@ from local.whatsapp.redirect import client_environment
 
 _EMULATOR_STOP_SECONDS = 60.0
 _SIMULATOR_STOP_SECONDS = 20.0
+_FAULTS_STOP_SECONDS = 5.0
 _HEALTHY_SECONDS = 60
 
 
@@ -50,6 +51,7 @@ class Stack:
         self._report = report
         self._emulator: Part | None = None
         self._simulator: Part | None = None
+        self._faults: Part | None = None
         self._front_door: FrontDoor | None = None
         self._services: list[ProcessService] = []
         self._watches: list[asyncio.Task[None]] = []
@@ -109,6 +111,8 @@ class Stack:
             await self._front_door.stop()
         if self._simulator is not None:
             await self._simulator.stop(_SIMULATOR_STOP_SECONDS)
+        if self._faults is not None:
+            await self._faults.stop(_FAULTS_STOP_SECONDS)
         if self._emulator is not None and not await self._emulator.stop(_EMULATOR_STOP_SECONDS):
             self._report("the AWS emulator did not end in time and was killed: what it held is lost")
 
@@ -131,13 +135,21 @@ class Stack:
             api=f"http://{HOST}:{api_port}",
             phones=f"http://{HOST}:{phones_port}" if phones_port else None,
             emulator=f"http://{HOST}:{emulator_port}",
+            faults=f"http://{HOST}:{choose('the fault proxy', 0)}" if options.faults else None,
         )
 
     async def _start_emulator(self, addresses: Addresses) -> None:
-        self._emulator = emulator.emulator_part(self._state, _port(addresses.emulator))
+        self._emulator = emulator.emulator_part(
+            self._state, _port(addresses.emulator), functions_endpoint=addresses.faults
+        )
         await self._emulator.start()
         await emulator.until_ready(self._emulator, addresses.emulator)
         self._watch(self._fail_with(self._emulator))
+        if addresses.faults is not None:
+            self._faults = fault_proxy.fault_proxy_part(self._state, addresses.emulator, _port(addresses.faults))
+            await self._faults.start()
+            await fault_proxy.until_ready(self._faults, addresses.faults)
+            self._watch(self._fail_with(self._faults))
 
     async def _start_simulator(self, addresses: Addresses) -> None:
         if addresses.phones is None:
@@ -195,19 +207,24 @@ class Stack:
 
     def _runner_part(self, shard_id: str, disk: Path, deployment: Deployment, addresses: Addresses) -> Part:
         environment = {
+            **self._runner_environment(shard_id, deployment, addresses),
+            "RECADO_RUNNER_DIRECTORY": str(disk),
+            "RECADO_HEALTH_PORT": str(free_port(0)),
+        }
+        command: list[str | Path] = [sys.executable, "-m", "session_runner"]
+        return Part(f"runner-{shard_id}", command, environment=environment, folder=CHECKOUT, logs=self._state.logs)
+
+    def _runner_environment(self, shard_id: str, deployment: Deployment, addresses: Addresses) -> dict[str, str]:
+        return {
             **base_environment(),
-            **aws_environment(addresses.emulator),
+            **aws_environment(addresses.aws),
             **deployment.environment(),
             "RECADO_SHARD_ID": shard_id,
-            "RECADO_RUNNER_DIRECTORY": str(disk),
             "RECADO_HEALTH_HOST": HOST,
-            "RECADO_HEALTH_PORT": str(free_port(0)),
             "POWERTOOLS_SERVICE_NAME": "session_runner",
             "POWERTOOLS_METRICS_NAMESPACE": "Recado",
             **self._whatsapp_environment(addresses),
         }
-        command: list[str | Path] = [sys.executable, "-m", "session_runner"]
-        return Part(f"runner-{shard_id}", command, environment=environment, folder=CHECKOUT, logs=self._state.logs)
 
     def _whatsapp_environment(self, addresses: Addresses) -> dict[str, str]:
         if addresses.phones is None:
@@ -260,11 +277,22 @@ class Stack:
     def _describe(self) -> None:
         if self._addresses is None or self._deployment is None or self._demo is None:
             return
-        parts = {"emulator": self._emulator, "whatsapp": self._simulator}
+        parts = {"emulator": self._emulator, "whatsapp": self._simulator, "faults": self._faults}
         processes = {name: part.pid for name, part in parts.items() if part and part.pid}
         processes |= {service.name: service.pid for service in self._services if service.pid}
         environment = {**aws_environment(self._addresses.emulator), **self._deployment.environment()}
-        write_description(self._state, self._addresses, self._demo, environment=environment, processes=processes)
+        runners = {
+            shard_id: self._runner_environment(shard_id, self._deployment, self._addresses)
+            for shard_id in self._deployment.shard_queues
+        }
+        write_description(
+            self._state,
+            self._addresses,
+            self._demo,
+            environment=environment,
+            runners=runners,
+            processes=processes,
+        )
 
     def _watch(self, watching: Coroutine[Any, Any, None]) -> None:
         self._watches.append(asyncio.create_task(watching))

@@ -59,6 +59,7 @@ class ProcessService:
         self._changed = changed
         self._part: Part | None = None
         self._wanted = False
+        self._lost = False
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -85,6 +86,17 @@ class ProcessService:
         if self._part is not None:
             self._part.kill()
 
+    def lose(self) -> None:
+        """Have the machine under the task fail: all its processes and its disk are gone at once, without a word.
+
+        A new task follows as soon as one can start: what happened is not the task's failure, so there is no pause.
+        """
+        if self._part is None or not self._part.running:
+            return
+        self._lost = True
+        self._part.kill_tree()
+        shutil.rmtree(self._disk, ignore_errors=True)
+
     async def _keep(self) -> None:
         failures = 0
         while self._wanted:
@@ -97,7 +109,8 @@ class ProcessService:
             if not self._wanted:
                 return
             steady = asyncio.get_running_loop().time() - started > _STEADY_SECONDS
-            failures = 0 if steady else failures + 1
+            failures = 0 if steady or self._lost else failures + 1
+            self._lost = False
             pause = _PAUSES_SECONDS[min(failures, len(_PAUSES_SECONDS)) - 1] if failures else 0.0
             self._report(f"{self._part.failure(f'ended with status {status}')}\n  a new task follows in {pause:g} s")
             await asyncio.sleep(pause)

@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
+
 from local.stack.part import Part
 from local.stack.tasks import ProcessService
 
@@ -198,3 +200,43 @@ async def _until_exists(path: Path) -> None:
         await asyncio.sleep(0.05)
     logs = {log.name: log.read_text() for log in path.parent.glob("*.log")}
     raise AssertionError(f"{path.name} never came: {logs}")
+
+
+def test_a_lost_task_takes_its_processes_and_its_disk_along_and_is_replaced_at_once(tmp_path: Path) -> None:
+    """As when the machine under it fails: also a child in a session of its own is gone, and nobody waits."""
+
+    async def run() -> None:
+        code = """
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+pathlib.Path("disk/child").write_text(str(child.pid))
+time.sleep(60)
+"""
+        told: list[str] = []
+        service = ProcessService(
+            "task",
+            lambda _: _part(tmp_path, code),
+            disk=tmp_path / "disk",
+            start_delay=0.0,
+            report=told.append,
+            changed=lambda: None,
+        )
+        service.start()
+        child = int(await _written(tmp_path / "disk" / "child"))
+        service.lose()
+        assert not (tmp_path / "disk" / "child").exists()
+        assert int(await _written(tmp_path / "disk" / "child")) != child
+        assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+        assert "a new task follows in 0 s" in told[0]
+        service.lose()
+        await service.stop()
+
+    asyncio.run(run())
+
+
+async def _written(path: Path) -> str:
+    for _ in range(400):
+        if text := await asyncio.to_thread(lambda: path.read_text() if path.exists() else ""):
+            return text
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{path.name} was never written")

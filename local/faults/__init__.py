@@ -1,0 +1,1 @@
+"""A proxy before the AWS emulator that makes single services fail the ways AWS fails."""
