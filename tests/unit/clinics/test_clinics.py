@@ -50,7 +50,7 @@ def test_a_name_that_will_not_do_is_refused(aws: EmulatedAws, name: str) -> None
 
 @pytest.mark.parametrize(
     "clinic_id",
-    ["", "x", new_id(Prefix.CLINIC), new_id(Prefix.CHANNEL), "cli_#" + "a" * 25],
+    ["", "x", f"cli_{'0' * 26}", f"chn_{'0' * 26}", "cli_#" + "a" * 25],
     ids=["empty", "no_id", "unknown", "of_another_kind", "with_a_separator"],
 )
 def test_a_clinic_that_is_not_there_is_not_found(aws: EmulatedAws, clinic_id: str) -> None:
