@@ -1,16 +1,23 @@
 """The stages that can be deployed, read from ``cdk.json`` and checked before anything is synthesised."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from typing import Any, Literal, Self, cast
 
+from infra.task_sizes import is_offered
+
 # The schedule of the design, 10.: a little over three days, as Standard Webhooks recommends.
 _RETRY_GAPS_SECONDS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _LOG_RETENTIONS_DAYS = frozenset({1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731})
 _LARGEST_SHARD_NUMBER = 999
+_NOT_SETTINGS = frozenset({"name", "shared_shards", "dedicated_clinics"})
+_CLINIC_ID = re.compile(r"cli_([0-9a-hjkmnp-tv-z]{26})")
 
 LayerPlatform = Literal["aws", "native"]
+Architecture = Literal["arm64", "x86_64"]
+Egress = Literal["public", "nat"]
 
 
 class UnknownStageError(Exception):
@@ -21,6 +28,19 @@ class StageSettingError(Exception):
     """A stage's setting is unknown, missing or out of its limits."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A declared shard.
+
+    Attributes:
+        shard_id: permanent, never used for another shard.
+        clinic_id: whose it is alone; None for a shared one.
+    """
+
+    shard_id: str
+    clinic_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One deployment of the whole platform.
@@ -28,18 +48,34 @@ class Stage:
     Attributes:
         name: what every physical name carries, as in ``recado-<name>-core``.
         shared_shards: how many shared shards there are; only ever raised, since shard ids are permanent.
+        dedicated_clinics: the clinics that have a shard of their own.
+        session_tasks: whether shards run as ECS tasks; off where a process supervisor stands in for ECS.
+        task_cpu: CPU units of a shard's task, 1,024 to a vCPU.
+        task_memory: its memory in MiB; Fargate offers certain sizes to each CPU.
+        task_architecture: the processor its image is built for.
+        egress: how tasks reach WhatsApp and AWS: each by a public address of its own, or all by one fixed address
+            behind a NAT gateway.
+        container_insights: whether CloudWatch's per-container metrics are bought.
         layer_platform: whom the third-party layer is built for: AWS's arm64, or the machine that builds it.
         keep_data: whether tables, buckets, key and shard queues outlive their stack.
         public_url: the address that integrators use, without a trailing slash.
         webhook_retry_gaps: seconds before each attempt of a delivery.
         webhook_allowed_networks: networks that webhooks may reach although they are not public.
-        log_retention_days: how long CloudWatch keeps the functions' logs; one of the values AWS accepts.
+        log_retention_days: how long CloudWatch keeps the logs; one of the values AWS accepts.
         function_concurrency: how many batches of one queue are handled at once, 2 or more (a limit of SQS mappings).
         alarm_email: who hears of alarms.
+        monthly_budget: US dollars a month; ``alarm_email`` hears of 80 % spent and of more than all foreseen.
     """
 
     name: str
     shared_shards: int
+    dedicated_clinics: tuple[str, ...] = ()
+    session_tasks: bool = True
+    task_cpu: int = 1_024
+    task_memory: int = 2_048
+    task_architecture: Architecture = "arm64"
+    egress: Egress = "public"
+    container_insights: bool = False
     layer_platform: LayerPlatform = "aws"
     keep_data: bool = True
     public_url: str = ""
@@ -48,6 +84,7 @@ class Stage:
     log_retention_days: int = 30
     function_concurrency: int = 20
     alarm_email: str | None = None
+    monthly_budget: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that CloudFormation or the platform would refuse later, and less clearly."""
@@ -62,16 +99,52 @@ class Stage:
         )
         _require(self.log_retention_days in _LOG_RETENTIONS_DAYS, "log_retention_days", "a retention that AWS offers")
         _require(2 <= self.function_concurrency <= 1_000, "function_concurrency", "between 2 and 1000")
+        self._check_tasks()
+        self._check_budget()
         for network in self.webhook_allowed_networks:
             try:
                 ip_network(network)
             except ValueError as error:
                 raise StageSettingError(f"webhook_allowed_networks: {error}") from error
 
+    def _check_tasks(self) -> None:
+        for clinic_id in self.dedicated_clinics:
+            _require(bool(_CLINIC_ID.fullmatch(clinic_id)), "shards.dedicated", f"clinic ids; {clinic_id!r} is none")
+        repeated = len(set(self.dedicated_clinics)) < len(self.dedicated_clinics)
+        _require(not repeated, "shards.dedicated", "without a clinic named twice")
+        for name in ("session_tasks", "container_insights", "keep_data"):
+            _require(isinstance(getattr(self, name), bool), name, "true or false")
+        _require(
+            is_offered(self.task_cpu, self.task_memory),
+            "task_cpu, task_memory",
+            f"a size that Fargate offers; {self.task_cpu} CPU units with {self.task_memory} MiB is none",
+        )
+        _require(self.task_architecture in {"arm64", "x86_64"}, "task_architecture", "arm64 or x86_64")
+        _require(self.egress in {"public", "nat"}, "egress", "public or nat")
+
+    def _check_budget(self) -> None:
+        if self.monthly_budget is not None:
+            amount = self.monthly_budget
+            _require(isinstance(amount, int) and amount >= 1, "monthly_budget", "whole US dollars, at least 1")
+            _require(bool(self.alarm_email), "alarm_email", "given, since monthly_budget has to be told to somebody")
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The stage's shards: the shared ones by their numbers, then the dedicated ones.
+
+        A dedicated shard's id is made from its clinic's, so that neither another clinic nor one more shared shard
+        ever changes or inherits it.
+        """
+        shared = (Shard(f"shard-{number:03d}") for number in range(1, self.shared_shards + 1))
+        dedicated = (
+            Shard(f"shard-{clinic_id.removeprefix('cli_')}", clinic_id) for clinic_id in self.dedicated_clinics
+        )
+        return (*shared, *dedicated)
+
     @property
     def shard_ids(self) -> tuple[str, ...]:
-        """The ids of the stage's shards, in the order of their numbers."""
-        return tuple(f"shard-{number:03d}" for number in range(1, self.shared_shards + 1))
+        """The ids of the stage's shards."""
+        return tuple(shard.shard_id for shard in self.shards)
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Any]) -> Self:
@@ -85,14 +158,20 @@ class Stage:
             raise UnknownStageError(f"no stage {name!r} in cdk.json; declared are {', '.join(sorted(stages))}")
         settings = dict(cast("Mapping[str, Any]", stages[name]))
         shards = dict(settings.pop("shards", {}))
-        shared = shards.pop("shared", None)
-        _require(isinstance(shared, int) and not shards, "shards", '{"shared": <number of shards>} and nothing else')
-        unknown = settings.keys() - {declared.name for declared in fields(cls)} | settings.keys() & {"name"}
+        shared, dedicated = shards.pop("shared", None), shards.pop("dedicated", [])
+        wanted = '{"shared": <number of shards>, "dedicated": [<clinic id>, …]} and nothing else'
+        _require(isinstance(shared, int) and isinstance(dedicated, list) and not shards, "shards", wanted)
+        unknown = settings.keys() - {declared.name for declared in fields(cls)} | settings.keys() & _NOT_SETTINGS
         _require(not unknown, ", ".join(sorted(unknown)), "left out: there is no such setting")
         for key in ("webhook_retry_gaps", "webhook_allowed_networks"):
             if key in settings:
                 settings[key] = tuple(settings[key])
-        return cls(name=name, shared_shards=cast("int", shared), **settings)
+        return cls(
+            name=name,
+            shared_shards=cast("int", shared),
+            dedicated_clinics=tuple(cast("list[str]", dedicated)),
+            **settings,
+        )
 
 
 def _require(condition: bool, setting: str, demand: str) -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from infra.config import Stage, StageSettingError, UnknownStageError
+from infra.config import Shard, Stage, StageSettingError, UnknownStageError
+from infra.task_sizes import is_offered
 from local.stack.state import CHECKOUT
 
+_CLINIC = "cli_01k0000000000000000000000a"
 _STAGES = json.loads((CHECKOUT / "cdk.json").read_text(encoding="utf-8"))["context"]["stages"]
 
 
@@ -31,6 +33,24 @@ def test_shard_ids_are_numbered_from_one() -> None:
     assert Stage(name="dev", shared_shards=3).shard_ids[:2] == Stage(name="dev", shared_shards=2).shard_ids
 
 
+def test_a_dedicated_shard_keeps_its_id_whatever_else_is_declared() -> None:
+    """It is made from the clinic's id: more shared shards or other clinics change nothing, and nobody inherits it."""
+    other = _CLINIC[:-1] + "b"
+    few = Stage(name="dev", shared_shards=1, dedicated_clinics=(_CLINIC,))
+    many = Stage(name="dev", shared_shards=9, dedicated_clinics=(other, _CLINIC))
+    assert few.shards[-1] == many.shards[-1] == Shard("shard-01k0000000000000000000000a", _CLINIC)
+    assert [shard.clinic_id for shard in many.shards[:9]] == [None] * 9
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "offered"),
+    [(256, 512, True), (256, 4_096, False), (1_024, 2_048, True), (8_192, 20_480, True), (8_192, 18_432, False)],
+)
+def test_only_fargates_sizes_are_taken(cpu: int, memory: int, offered: bool) -> None:
+    """ECS would refuse the others when the stack is deployed."""
+    assert is_offered(cpu, memory) is offered
+
+
 def test_an_undeclared_stage_is_refused_by_name() -> None:
     """The error names the stages that exist."""
     with pytest.raises(UnknownStageError, match="dev, local, prod, staging"):
@@ -52,6 +72,22 @@ def test_an_undeclared_stage_is_refused_by_name() -> None:
         ({"shards": {"shared": 1}, "webhook_allowed_networks": ["10.0.0.0/33"]}, "webhook_allowed_networks"),
         ({"shards": {"shared": 1}, "public_url": "https://api.example/"}, "public_url"),
         ({"shards": {"shared": 1}, "layer_platform": "windows"}, "layer_platform"),
+        ({"shards": {"shared": 1, "dedicated": "cli_x"}}, "shards"),
+        (
+            {"shards": {"shared": 1, "dedicated": ["Clinica Sol"]}},
+            "shards.dedicated: must be clinic ids; 'Clinica Sol'",
+        ),
+        ({"shards": {"shared": 1, "dedicated": [_CLINIC, _CLINIC]}}, "named twice"),
+        ({"shards": {"shared": 1}, "dedicated_clinics": [_CLINIC]}, "dedicated_clinics"),
+        ({"shards": {"shared": 1}, "session_tasks": "no"}, "session_tasks"),
+        ({"shards": {"shared": 1}, "container_insights": 1}, "container_insights"),
+        ({"shards": {"shared": 1}, "task_cpu": 512, "task_memory": 8192}, "task_cpu, task_memory"),
+        ({"shards": {"shared": 1}, "task_cpu": 300}, "task_cpu"),
+        ({"shards": {"shared": 1}, "task_architecture": "riscv"}, "task_architecture"),
+        ({"shards": {"shared": 1}, "egress": "vpn"}, "egress"),
+        ({"shards": {"shared": 1}, "monthly_budget": 100}, "alarm_email"),
+        ({"shards": {"shared": 1}, "monthly_budget": 0, "alarm_email": "ops@clinic.example"}, "monthly_budget"),
+        ({"shards": {"shared": 1}, "monthly_budget": "100", "alarm_email": "ops@clinic.example"}, "monthly_budget"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
