@@ -13,8 +13,10 @@ from aws_cdk import App, Tags
 from infra.assets import REPOSITORY, Assets, PlaceholderAssets, StagedAssets
 from infra.config import Stage
 from infra.stacks.api import ApiStack
+from infra.stacks.budget import BudgetStack
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
+from infra.stacks.sessions import SessionsStack
 from infra.stacks.workers import WorkersStack
 
 
@@ -25,6 +27,10 @@ def build(app: App, stage: Stage, assets: Assets) -> None:
     messaging = MessagingStack(app, f"{prefix}-messaging", stage=stage, key=data.key)
     ApiStack(app, f"{prefix}-api", stage=stage, assets=assets, data=data, messaging=messaging)
     WorkersStack(app, f"{prefix}-workers", stage=stage, assets=assets, data=data, messaging=messaging)
+    if stage.session_tasks:
+        SessionsStack(app, f"{prefix}-sessions", stage=stage, assets=assets, data=data, messaging=messaging)
+    if stage.monthly_budget is not None:
+        BudgetStack(app, f"{prefix}-budget", stage=stage)
     Tags.of(app).add("recado:stage", stage.name)
 
 

@@ -1,4 +1,4 @@
-"""What is uploaded: each function's own folder, the shared domain package and the third-party packages."""
+"""What is uploaded: each function's own folder, the shared domain package, the third-party packages, the image."""
 
 import shutil
 from dataclasses import dataclass
@@ -8,6 +8,10 @@ from typing import Protocol
 from infra.config import LayerPlatform
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DOCKERFILE = "session_runner/Dockerfile"
+# What that Dockerfile copies. Nothing else is staged, so that no other change makes a new image and stops sessions.
+_IN_THE_IMAGE = ("layers/core/python/recado", "session_runner")
+_LOCKED_FOR_THE_IMAGE = "requirements/runner.txt"
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
@@ -28,6 +32,10 @@ class Assets(Protocol):
 
     def dependencies_layer(self, platform: LayerPlatform) -> Path:
         """Return the folder of the third-party layer for a platform."""
+        ...
+
+    def runner_image(self) -> Path:
+        """Return the folder from which the runner's image is built, with ``session_runner/Dockerfile`` in it."""
         ...
 
 
@@ -84,6 +92,22 @@ class StagedAssets:
             raise MissingAssetError(f"{built} has not been built; run: make layers")
         return built
 
+    def runner_image(self) -> Path:
+        """Stage what the runner's image is made from, at the same paths as in the checkout.
+
+        Raises:
+            MissingAssetError: there is no Dockerfile.
+        """
+        if not (self.sources / DOCKERFILE).is_file():
+            raise MissingAssetError(f"{DOCKERFILE} does not exist")
+        staged = self.staging / "runner"
+        shutil.rmtree(staged, ignore_errors=True)
+        for folder in _IN_THE_IMAGE:
+            shutil.copytree(self.sources / folder, staged / folder, ignore=_LEFT_OUT)
+        (staged / _LOCKED_FOR_THE_IMAGE).parent.mkdir(parents=True)
+        shutil.copyfile(self.sources / _LOCKED_FOR_THE_IMAGE, staged / _LOCKED_FOR_THE_IMAGE)
+        return staged
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceholderAssets:
@@ -102,6 +126,14 @@ class PlaceholderAssets:
     def dependencies_layer(self, platform: LayerPlatform) -> Path:
         """Return an empty folder, whatever the platform."""
         return self._own(platform)
+
+    def runner_image(self) -> Path:
+        """Return a folder with a Dockerfile of an empty image."""
+        folder = self._own("runner")
+        dockerfile = folder / DOCKERFILE
+        dockerfile.parent.mkdir(exist_ok=True)
+        dockerfile.write_text("FROM scratch\n", encoding="utf-8")
+        return folder
 
     def _own(self, name: str) -> Path:
         folder = self.folder / name

@@ -8,7 +8,7 @@ from infra.stacks.messaging import MessagingStack
 
 
 class Environment:
-    """Writes the variables for a function, each group only where it is used."""
+    """Writes the variables for a function or a runner, each group only where it is used."""
 
     def __init__(self, stage: Stage, data: DataStack, messaging: MessagingStack) -> None:
         self._stage = stage
@@ -46,6 +46,23 @@ class Environment:
         return {
             "RECADO_VAULT_BUCKET": self._data.vault.bucket_name,
             "RECADO_BACKUP_BUCKET": self._data.backups.bucket_name,
+        }
+
+    def runner(self, shard_id: str) -> dict[str, str]:
+        """What the runner of one shard is told; of the command queues only its own, so that a new shard stops no other.
+
+        Args:
+            shard_id: a declared shard.
+        """
+        queue = self._messaging.command_queue_urls[shard_id]
+        return {
+            "RECADO_STAGE": self._stage.name,
+            **self.tables(),
+            "RECADO_SHARD_ID": shard_id,
+            "RECADO_SHARD_QUEUES": f'{{"{shard_id}":"{queue}"}}',
+            "RECADO_INGEST_QUEUE_URL": self._messaging.ingest.queue.queue_url,
+            "RECADO_VAULT_BUCKET": self._data.vault.bucket_name,
+            **self.key(),
         }
 
 

@@ -1,9 +1,8 @@
-"""Rights, named after what a function does with a thing. No right to scan a table exists here, on purpose."""
+"""Rights, named after what a function or a runner does with a thing. None to scan a table exists here, on purpose."""
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 
@@ -11,44 +10,63 @@ _READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamod
 _WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
 
 
-def allow_reading(function: lambda_.Function, *tables: dynamodb.ITable) -> None:
-    """Let a function read items by key and index."""
+def allow_reading(grantee: iam.IGrantable, *tables: dynamodb.ITable) -> None:
+    """Let it read items by key and index."""
     for table in tables:
-        _allow(function, _READ, table.table_arn, f"{table.table_arn}/index/*")
+        _allow(grantee, _READ, table.table_arn, f"{table.table_arn}/index/*")
 
 
-def allow_reading_and_writing(function: lambda_.Function, *tables: dynamodb.ITable) -> None:
-    """Let a function read and write items by key and index."""
+def allow_reading_and_writing(grantee: iam.IGrantable, *tables: dynamodb.ITable) -> None:
+    """Let it read and write items by key and index."""
     for table in tables:
-        _allow(function, (*_READ, *_WRITE), table.table_arn, f"{table.table_arn}/index/*")
+        _allow(grantee, (*_READ, *_WRITE), table.table_arn, f"{table.table_arn}/index/*")
 
 
-def allow_sending(function: lambda_.Function, queue: sqs.IQueue) -> None:
-    """Let a function send messages to a queue."""
-    _allow(function, ("sqs:SendMessage",), queue.queue_arn)
+def allow_sending(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
+    """Let it send messages to a queue."""
+    _allow(grantee, ("sqs:SendMessage",), queue.queue_arn)
 
 
-def allow_measuring(function: lambda_.Function, queue: sqs.IQueue) -> None:
-    """Let a function see how much waits in a queue."""
-    _allow(function, ("sqs:GetQueueAttributes",), queue.queue_arn)
+def allow_measuring(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
+    """Let it see how much waits in a queue."""
+    _allow(grantee, ("sqs:GetQueueAttributes",), queue.queue_arn)
 
 
-def allow_reading_objects(function: lambda_.Function, bucket: s3.IBucket) -> None:
-    """Let a function list and read a bucket's objects, as for copying them."""
-    _allow(function, ("s3:GetObject",), f"{bucket.bucket_arn}/*")
-    _allow(function, ("s3:ListBucket",), bucket.bucket_arn)
+def allow_reading_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
+    """Let it list and read a bucket's objects, as for copying them."""
+    _allow(grantee, ("s3:GetObject",), f"{bucket.bucket_arn}/*")
+    _allow(grantee, ("s3:ListBucket",), bucket.bucket_arn)
 
 
-def allow_writing_objects(function: lambda_.Function, bucket: s3.IBucket) -> None:
-    """Let a function write new objects and read them back, not delete any."""
-    _allow(function, ("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"), f"{bucket.bucket_arn}/*")
-    _allow(function, ("s3:ListBucket",), bucket.bucket_arn)
+def allow_writing_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
+    """Let it write new objects and read them back, not delete any."""
+    _allow(grantee, ("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"), f"{bucket.bucket_arn}/*")
+    _allow(grantee, ("s3:ListBucket",), bucket.bucket_arn)
 
 
-def allow_data_at_rest(function: lambda_.Function, key: kms.IKey, region: str) -> None:
-    """Let DynamoDB, SQS and S3 use the key in a function's name; the function itself gets nothing from KMS by this."""
+def allow_receiving(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
+    """Let it take messages off a queue."""
+    _allow(grantee, ("sqs:ReceiveMessage", "sqs:DeleteMessage"), queue.queue_arn)
+
+
+def allow_keeping_sessions(grantee: iam.IGrantable, vault: s3.IBucket, clinic_id: str | None) -> None:
+    """Let it read and replace sessions in the vault.
+
+    Args:
+        grantee: who.
+        vault: the vault.
+        clinic_id: the only clinic whose sessions they are; None for every clinic's.
+    """
+    # GetObject is also what S3 demands of a conditional write.
+    _allow(grantee, ("s3:GetObject", "s3:PutObject"), f"{vault.bucket_arn}/clinic/{clinic_id or '*'}/*")
+    # No call shows it: without it S3 answers 403 instead of 404 for a session that is not there yet.
+    _allow(grantee, ("s3:ListBucket",), vault.bucket_arn)
+
+
+def allow_data_at_rest(grantee: iam.IGrantable, key: kms.IKey, region: str) -> None:
+    """Let DynamoDB, SQS and S3 use the key in its name; it gets nothing itself from KMS by this."""
     services = [f"{service}.{region}.amazonaws.com" for service in ("dynamodb", "sqs", "s3")]
-    function.add_to_role_policy(
+    grantee.grant_principal.add_to_principal_policy(
         iam.PolicyStatement(
             actions=["kms:Decrypt", "kms:GenerateDataKey*"],
             resources=[key.key_arn],
@@ -57,18 +75,18 @@ def allow_data_at_rest(function: lambda_.Function, key: kms.IKey, region: str) -
     )
 
 
-def allow_sealing(function: lambda_.Function, key: kms.IKey) -> None:
-    """Let a function seal a clinic's secrets; only under an encryption context that names the clinic."""
-    _allow_with_clinic(function, key, "kms:Encrypt")
+def allow_sealing(grantee: iam.IGrantable, key: kms.IKey) -> None:
+    """Let it seal a clinic's secrets; only under an encryption context that names the clinic."""
+    _allow_with_clinic(grantee, key, "kms:Encrypt")
 
 
-def allow_opening(function: lambda_.Function, key: kms.IKey) -> None:
-    """Let a function open what was sealed for a clinic."""
-    _allow_with_clinic(function, key, "kms:Decrypt")
+def allow_opening(grantee: iam.IGrantable, key: kms.IKey) -> None:
+    """Let it open what was sealed for a clinic."""
+    _allow_with_clinic(grantee, key, "kms:Decrypt")
 
 
-def _allow_with_clinic(function: lambda_.Function, key: kms.IKey, action: str) -> None:
-    function.add_to_role_policy(
+def _allow_with_clinic(grantee: iam.IGrantable, key: kms.IKey, action: str) -> None:
+    grantee.grant_principal.add_to_principal_policy(
         iam.PolicyStatement(
             actions=[action],
             resources=[key.key_arn],
@@ -77,5 +95,7 @@ def _allow_with_clinic(function: lambda_.Function, key: kms.IKey, action: str) -
     )
 
 
-def _allow(function: lambda_.Function, actions: tuple[str, ...], *resources: str) -> None:
-    function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+def _allow(grantee: iam.IGrantable, actions: tuple[str, ...], *resources: str) -> None:
+    grantee.grant_principal.add_to_principal_policy(
+        iam.PolicyStatement(actions=list(actions), resources=list(resources))
+    )

@@ -11,7 +11,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import Stage
+from infra.config import Shard, Stage
 from infra.constructs.queues import DurableQueue
 from infra.timeouts import FUNCTION_TIMEOUTS
 
@@ -43,7 +43,7 @@ class MessagingStack(Stack):
         self.webhooks = self._make_queue("Webhooks", "webhook-events", consumer="webhooks", attempts=10)
         self.deliveries = self._make_queue("Deliveries", "webhook-deliveries", consumer="webhook_attempts", attempts=5)
         self.analytics = self._make_queue("Analytics", "analytics-events", consumer="analytics", attempts=10)
-        self.commands = {shard_id: self._make_command_queue(shard_id) for shard_id in stage.shard_ids}
+        self.commands = {shard.shard_id: self._make_command_queue(shard) for shard in stage.shards}
         self._route("WebhooksRule", self.webhooks)
         self._route("AnalyticsRule", self.analytics, detail_type=events.Match.prefix("message."))
         CfnOutput(self, "EventBus", value=self.bus.event_bus_name)
@@ -76,12 +76,12 @@ class MessagingStack(Stack):
             alarms=self.alarms,
         )
 
-    def _make_command_queue(self, shard_id: str) -> sqs.Queue:
+    def _make_command_queue(self, shard: Shard) -> sqs.Queue:
         """Make a shard's queue; it stays when the shard's declaration goes, since its channels may still be moving."""
         durable = DurableQueue(
             self,
-            "".join(part.capitalize() for part in shard_id.split("-")),
-            name=f"recado-{self._stage.name}-{shard_id}-commands",
+            "".join(part.capitalize() for part in shard.shard_id.split("-")),
+            name=f"recado-{self._stage.name}-{shard.shard_id}-commands",
             handling=Duration.seconds(_COMMAND_HANDLING_SECONDS),
             attempts=10,
             retention=Duration.days(1),
@@ -89,7 +89,9 @@ class MessagingStack(Stack):
             alarms=self.alarms,
             removal=RemovalPolicy.RETAIN if self._stage.keep_data else RemovalPolicy.DESTROY,
         )
-        Tags.of(durable).add("recado:shard", shard_id)
+        Tags.of(durable).add("recado:shard", shard.shard_id)
+        if shard.clinic_id:
+            Tags.of(durable).add("recado:clinic", shard.clinic_id)
         return durable.queue
 
     def _route(self, construct_id: str, consumer: DurableQueue, *, detail_type: Any = None) -> None:

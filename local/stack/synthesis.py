@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -32,36 +32,45 @@ class Template:
     body: dict[str, Any]
 
 
-def templates(stage: str = STAGE, *, build: Path = CHECKOUT / "build") -> list[Template]:
+def templates(
+    stage: str = STAGE, *, settings: Mapping[str, Any] | None = None, build: Path = CHECKOUT / "build"
+) -> list[Template]:
     """Return the stage's templates with placeholders for the code, from the cache if nothing they depend on changed.
+
+    Args:
+        stage: one of ``cdk.json``, or the name of one that is described here.
+        settings: the stage's settings, for one that is not in ``cdk.json``.
+        build: where the cache is.
 
     Raises:
         SynthesisError: the CDK app failed.
     """
     cache = build / "templates"
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"{stage}-{_fingerprint()[:16]}"
+    folder = cache / f"{stage}-{_fingerprint(settings)[:16]}"
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "manifest.json").is_file():
             print("synthesising the CloudFormation templates (once; kept until infra/ changes)", flush=True)
-            _synthesise(stage, folder)
+            _synthesise(stage, settings, folder)
             _forget_older(cache, stage)
     return list(_read(folder))
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256()
+def _fingerprint(settings: Mapping[str, Any] | None) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for pattern in _INPUTS:
         for path in sorted(CHECKOUT.glob(pattern)):
             digest.update(str(path.relative_to(CHECKOUT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def _synthesise(stage: str, folder: Path) -> None:
+def _synthesise(stage: str, settings: Mapping[str, Any] | None, folder: Path) -> None:
     fresh = folder.with_name(folder.name + ".fresh")
     shutil.rmtree(fresh, ignore_errors=True)
-    context = {"stage": stage, "placeholder_assets": str(fresh / "placeholders")}
+    context: dict[str, Any] = {"stage": stage, "placeholder_assets": str(fresh / "placeholders")}
+    if settings is not None:
+        context["stages"] = {stage: settings}
     environment = {
         **base_environment(),
         "CDK_OUTDIR": str(fresh),

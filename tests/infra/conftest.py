@@ -16,3 +16,20 @@ def prod() -> Templates:
 def local() -> Templates:
     """The templates of the local stage."""
     return Templates(templates("local"))
+
+
+CLINICS = ("cli_01k0000000000000000000000a", "cli_01k0000000000000000000000b")
+
+
+@pytest.fixture(scope="session")
+def crowded() -> Templates:
+    """The templates of a stage with 40 shards, two of them dedicated, behind one fixed address, on x86-64."""
+    settings = {
+        "shards": {"shared": 38, "dedicated": list(CLINICS)},
+        "egress": "nat",
+        "task_architecture": "x86_64",
+        "container_insights": True,
+        "alarm_email": "ops@clinic.example",
+        "monthly_budget": 500,
+    }
+    return Templates(templates("crowded", settings=settings))
