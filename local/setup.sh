@@ -19,6 +19,14 @@ is_fit() {
 }
 
 find_python() {
+    # Once made, the environments keep their Python until another is named.
+    if [ -z "${PYTHON:-}" ] && is_fit .venv/bin/python; then
+        kept=$(.venv/bin/python -c 'import sys; print(getattr(sys, "_base_executable", ""))')
+        if [ -x "$kept" ]; then
+            printf '%s' "$kept"
+            return
+        fi
+    fi
     for candidate in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python; do
         if command -v "$candidate" > /dev/null 2>&1 && is_fit "$candidate"; then
             printf '%s' "$candidate"
