@@ -134,6 +134,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`?wait=20`.",
     ),
     Explanation(
+        errors.DataErasedError,
+        "The clinic's encryption key was erased, on its request: what was kept under it can never be read again, and "
+        "nothing new can be kept for this clinic.",
+        "There is no way back. A clinic that returns is created anew and pairs its channels again.",
+        "A chave de criptografia da clínica foi apagada; os dados não podem mais ser lidos. Crie a clínica de novo.",
+    ),
+    Explanation(
         errors.ChannelExistsError,
         "The clinic already has a channel with this `external_id`.",
         "Use the existing channel (list the channels to find it) or choose another `external_id`.",

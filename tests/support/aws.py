@@ -15,7 +15,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
-from recado.aws import clients, connections, fencing, settings
+from recado.aws import clients, connections, data_keys, fencing, settings
 from recado.aws.schema import TABLES, creation_request
 from recado.kernel.envelopes import Command
 
@@ -68,7 +68,7 @@ def forget_settings() -> None:
     _Kept.emulated = False
     for cached in _CACHED_SETTINGS:
         cached.cache_clear()
-    for module in (clients, connections, fencing):
+    for module in (clients, connections, data_keys, fencing):
         module.forget()
 
 
@@ -127,6 +127,7 @@ def emulated_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedAws]:
         _Kept.emulated = True
     for cached in _CACHED_SETTINGS:
         cached.cache_clear()
+    data_keys.forget()
     kept = f"recado-test-{next(iter(TABLES))}" in dynamodb_backends[_ACCOUNT][REGION].tables
     mock = mock_aws()
     mock.start(reset=not kept)

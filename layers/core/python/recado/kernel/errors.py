@@ -114,6 +114,10 @@ class PairingCodeNotFoundError(NotFoundError, code="pairing_code_not_found", tit
     """The channel is not waiting to be paired, or its code has expired and no new one came in time."""
 
 
+class DataErasedError(_NamedError, code="data_erased", title="Data erased", status=410):
+    """The clinic's data key was erased: what was sealed under it can never be read again."""
+
+
 class ConflictError(_NamedError, status=409):
     """The request contradicts the present state."""
 
