@@ -19,8 +19,8 @@ class MissingAssetError(Exception):
     """A folder that should be uploaded has not been built or written."""
 
 
-class Assets(Protocol):
-    """Where the folders to upload come from."""
+class FunctionAssets(Protocol):
+    """Where the folders of functions and their layers come from."""
 
     def function(self, name: str) -> Path:
         """Return the folder that is the code of ``functions/<name>``."""
@@ -33,6 +33,10 @@ class Assets(Protocol):
     def dependencies_layer(self, platform: LayerPlatform) -> Path:
         """Return the folder of the third-party layer for a platform."""
         ...
+
+
+class Assets(FunctionAssets, Protocol):
+    """Where all folders to upload come from."""
 
     def runner_image(self) -> Path:
         """Return the folder from which the runner's image is built, with ``session_runner/Dockerfile`` in it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from infra.assets import Assets
+from infra.assets import FunctionAssets
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -65,7 +65,7 @@ def zip_folder(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def with_code(template: Mapping[str, Any], assets: Assets, put: Callable[[Path], dict[str, str]]) -> None:
+def with_code(template: Mapping[str, Any], assets: FunctionAssets, put: Callable[[Path], dict[str, str]]) -> None:
     """Fill in the code of every function and layer of a template, in place.
 
     Args:

@@ -5,7 +5,7 @@ import py_compile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.assets import Assets
+from infra.assets import FunctionAssets
 from infra.config import LayerPlatform
 
 
@@ -17,7 +17,7 @@ class CompiledAssets:
     unpacking gives files new times; the emulator runs the Python that this process runs, or ignores it.
     """
 
-    staged: Assets
+    staged: FunctionAssets
 
     def function(self, name: str) -> Path:
         """Return the folder of a function."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.assets import Assets
+from infra.assets import FunctionAssets
 from local.stack.adjustments import adjusted, expiring_tables
 from local.stack.clients import emulator_clients
 from local.stack.code import CodeBucket, with_code
@@ -61,7 +61,9 @@ class Deployment:
         }
 
 
-def deploy(endpoint: str, templates: list[Template], assets: Assets, parameters: Mapping[str, str]) -> Deployment:
+def deploy(
+    endpoint: str, templates: list[Template], assets: FunctionAssets, parameters: Mapping[str, str]
+) -> Deployment:
     """Create or update every stack, in order.
 
     Args:
