@@ -61,6 +61,15 @@ async def brisa(addresses: Addresses, phones: Phones, number: Callable[[], str])
 
 
 @pytest.fixture
+async def own(addresses: Addresses, phones: Phones, number: Callable[[], str]) -> AsyncIterator[Desk]:
+    """A clinic with a connected channel for one test alone, which may count on it or end it."""
+    desk = await Desk.create(addresses, "Clínica própria")
+    await desk.pair(phones, number())
+    yield desk
+    await desk.close()
+
+
+@pytest.fixture
 async def contact(phones: Phones, number: Callable[[], str]) -> str:
     """A person on WhatsApp to whom nobody has written yet; their number (digits)."""
     fresh = number()

@@ -1,12 +1,12 @@
 """What may be sent, when it goes, and what is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.bench.platform import Addresses, Phones
+from tests.bench.platform import Phones
 from tests.e2e.platform.desk import Desk
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]
@@ -21,15 +21,6 @@ async def _texts(phones: Phones, number: str) -> list[str]:
     return [message["text"] for message in await phones.call("GET", f"/phones/{number}/messages?limit=1000")]
 
 
-@pytest.fixture
-async def leaving(addresses: Addresses, phones: Phones, number: Callable[[], str]) -> AsyncIterator[Desk]:
-    """A clinic whose channel a test disconnects and logs out."""
-    desk = await Desk.create(addresses, "Clínica de saída")
-    await desk.pair(phones, number())
-    yield desk
-    await desk.close()
-
-
 async def test_a_number_that_is_not_on_whatsapp_fails_with_a_code(aurora: Desk, number: Callable[[], str]) -> None:
     """The message ends as failed and says why; it is not tried again."""
     message = await aurora.until_status(await aurora.send(number(), "alguém?"), "failed")
@@ -37,42 +28,40 @@ async def test_a_number_that_is_not_on_whatsapp_fails_with_a_code(aurora: Desk, 
     assert [change["status"] for change in message["history"]] == ["queued", "failed"]
 
 
-async def test_all_that_was_accepted_before_a_logout_is_sent_in_order(
-    leaving: Desk, phones: Phones, contact: str
-) -> None:
+async def test_all_that_was_accepted_before_a_logout_is_sent_in_order(own: Desk, phones: Phones, contact: str) -> None:
     """Fifty messages queued while disconnected go out between connecting and the logout asked for right after."""
-    path = f"/channels/{leaving.channel_id}"
-    await leaving.call("POST", f"{path}/disconnect")
-    await leaving.until_state("disconnected")
+    path = f"/channels/{own.channel_id}"
+    await own.call("POST", f"{path}/disconnect")
+    await own.until_state("disconnected")
     texts = [f"mensagem {place}" for place in range(_BEFORE_LOGOUT)]
-    sent = [await leaving.send(contact, text) for text in texts]
-    assert (await leaving.message(sent[0]))["status"] == "queued"
+    sent = [await own.send(contact, text) for text in texts]
+    assert (await own.message(sent[0]))["status"] == "queued"
     assert await _texts(phones, contact) == []
-    await leaving.call("POST", f"{path}/connect")
-    await leaving.call("POST", f"{path}/logout")
-    ended = await leaving.until_state("logged_out")
+    await own.call("POST", f"{path}/connect")
+    await own.call("POST", f"{path}/logout")
+    ended = await own.until_state("logged_out")
     assert (ended["reason"], ended["phone"]) == ("requested", None)
     assert await _texts(phones, contact) == texts
     for message_id in (sent[0], sent[-1]):
-        assert (await leaving.message(message_id))["status"] in {"sent", "delivered"}
-    refused = await leaving.post_message(_body(contact, "tarde demais"))
+        assert (await own.message(message_id))["status"] in {"sent", "delivered"}
+    refused = await own.post_message(_body(contact, "tarde demais"))
     assert (refused.status_code, refused.json()["code"]) == (409, "channel_state")
 
 
 async def test_a_message_that_outlives_its_time_expires_and_is_never_sent(
-    leaving: Desk, phones: Phones, contact: str
+    own: Desk, phones: Phones, contact: str
 ) -> None:
     """While the channel is disconnected its time runs out; once connected, only what is still worth sending goes."""
-    path = f"/channels/{leaving.channel_id}"
-    await leaving.call("POST", f"{path}/disconnect")
-    await leaving.until_state("disconnected")
-    answer = await leaving.post_message(_body(contact, "só agora", ttl=1))
-    lasting = await leaving.send(contact, "a qualquer hora")
+    path = f"/channels/{own.channel_id}"
+    await own.call("POST", f"{path}/disconnect")
+    await own.until_state("disconnected")
+    answer = await own.post_message(_body(contact, "só agora", ttl=1))
+    lasting = await own.send(contact, "a qualquer hora")
     await asyncio.sleep(1.5)
-    await leaving.call("POST", f"{path}/connect")
-    expired = await leaving.until_status(answer.json()["message_id"], "expired")
+    await own.call("POST", f"{path}/connect")
+    expired = await own.until_status(answer.json()["message_id"], "expired")
     assert expired["valid_until"] is not None
-    await leaving.until_status(lasting, "delivered")
+    await own.until_status(lasting, "delivered")
     assert await _texts(phones, contact) == ["a qualquer hora"]
 
 
