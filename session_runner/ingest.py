@@ -5,7 +5,7 @@ Limits: ten messages a ``SendMessageBatch`` call; we keep to 200 KB a message an
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -48,14 +48,25 @@ class Ingest:
         shard_id: our shard, part of every entry.
         epoch: the lease epoch, part of every entry.
         sequences: where rows get their channel's sequence.
+        taken: called with rows that the queue has taken.
     """
 
-    def __init__(self, client: "SQSClient", *, queue_url: str, shard_id: str, epoch: int, sequences: Sequences) -> None:
+    def __init__(
+        self,
+        client: "SQSClient",
+        *,
+        queue_url: str,
+        shard_id: str,
+        epoch: int,
+        sequences: Sequences,
+        taken: Callable[[Sequence[JournalRow]], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._queue_url = queue_url
         self._shard_id = shard_id
         self._epoch = epoch
         self._sequences = sequences
+        self._taken = taken
 
     def move(self, journal: Journal) -> int:
         """Send the oldest rows and delete those the queue has taken; return how many those were.
@@ -63,32 +74,53 @@ class Ingest:
         Raises:
             IngestRefusedError: some were not taken.
         """
-        rows = self._sequenced(journal, journal.pending(ROWS_PER_PASS))
+        rows = {row.number: row for row in self.sequenced(journal, ROWS_PER_PASS)}
         taken = refused = 0
-        for parcels in _calls(parcels_of(rows, shard_id=self._shard_id, epoch=self._epoch)):
-            good = self._send(parcels)
-            numbers = [number for parcel in good for number in parcel.numbers]
+        for parcels in _calls(self.parcels(rows.values())):
+            good = self._send([parcel.body for parcel in parcels])
+            numbers = [number for place in good for number in parcels[place].numbers]
             journal.mark_published(numbers)
+            self._taken([rows[number] for number in numbers])
             taken += len(numbers)
             refused += len(parcels) - len(good)
         if refused:
             raise IngestRefusedError(f"{refused} messages were not taken, {taken} rows were")
         return taken
 
-    def _sequenced(self, journal: Journal, rows: Sequence[JournalRow]) -> list[JournalRow]:
+    def post(self, bodies: Sequence[str]) -> None:
+        """Send messages that were made before, as ``parcels`` makes them.
+
+        Raises:
+            IngestRefusedError: some were not taken.
+        """
+        parcels = [Parcel(body, ()) for body in bodies]
+        refused = sum(len(call) - len(self._send([parcel.body for parcel in call])) for call in _calls(parcels))
+        if refused:
+            raise IngestRefusedError(f"{refused} messages were not taken")
+
+    def sequenced(self, journal: Journal, limit: int) -> list[JournalRow]:
+        """Return the oldest rows, each with its sequence, which it keeps whoever sends it."""
+        rows = journal.pending(limit)
         fresh = {
             row.number: self._sequences.following(row.clinic_id, row.channel_id) for row in rows if row.sequence is None
         }
-        if fresh:
-            journal.assign_sequences(fresh)
-        return [replace(row, sequence=fresh[row.number]) if row.sequence is None else row for row in rows]
+        if not fresh:
+            return rows
+        journal.assign_sequences(fresh)
+        # Read again: another thread may have given a row its sequence, or taken it away, since.
+        return [row for row in journal.pending(limit) if row.sequence is not None]
 
-    def _send(self, parcels: Sequence[Parcel]) -> list[Parcel]:
+    def parcels(self, rows: Iterable[JournalRow]) -> Iterator[Parcel]:
+        """Yield the messages that carry these rows."""
+        return parcels_of(rows, shard_id=self._shard_id, epoch=self._epoch)
+
+    def _send(self, bodies: Sequence[str]) -> list[int]:
+        """Send one call's messages; return the places of those that were taken."""
         requests: list[SendMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(place), "MessageBody": parcel.body} for place, parcel in enumerate(parcels)
+            {"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)
         ]
         answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=requests)
-        return [parcels[int(success["Id"])] for success in answer.get("Successful", [])]
+        return [int(success["Id"]) for success in answer.get("Successful", [])]
 
 
 def parcels_of(rows: Iterable[JournalRow], *, shard_id: str, epoch: int) -> Iterator[Parcel]:

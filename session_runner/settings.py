@@ -32,6 +32,7 @@ class RunnerSettings(BaseSettings):
     connect_backoff_seconds: tuple[float, float] = (2.0, 300.0)
     reread_seconds: Annotated[float, Field(gt=0)] = 60.0
     liveness_seconds: Annotated[float, Field(gt=0)] = 30.0
+    spill_after_seconds: Annotated[float, Field(ge=0)] = 5.0
     shutdown_seconds: Annotated[float, Field(gt=0, le=115)] = 100.0
     command_wait_seconds: Annotated[int, Field(ge=0, le=20)] = 20
     blocking_calls: Annotated[int, Field(ge=2, le=64)] = 16

@@ -33,22 +33,18 @@ from session_runner.facts import Facts
 from session_runner.health import Health
 from session_runner.host_pool import HostPool, Seat
 from session_runner.hosts import Host
-from session_runner.ingest import Ingest
 from session_runner.lease import LeaseKeeper
 from session_runner.liveness import Liveness
 from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
-from session_runner.publisher import Publisher
+from session_runner.publication import Publication
 from session_runner.reconnect import Backoff
-from session_runner.sequences import Sequences
 from session_runner.sessions import Session
 from session_runner.settings import RunnerSettings
 from session_runner.vault import Vault
 
 FENCED_STATUS = 70
 BEAT_SECONDS = 1.0
-LEFTOVER_SECONDS = 30.0
-PUBLISH_SECONDS = 10.0
 
 
 class Supervisor:
@@ -75,7 +71,7 @@ class Supervisor:
         lease = ShardLease(settings.shard_id, f"{os.uname().nodename}-{secrets.token_hex(8)}", self._clock)
         self.keeper = LeaseKeeper(lease, deadline, self._fenced, self._logger)
         self._pool: HostPool | None = None
-        self._publisher: Publisher | None = None
+        self._publication: Publication | None = None
         self._around: Surroundings | None = None
 
     def stop(self) -> None:
@@ -106,16 +102,9 @@ class Supervisor:
 
     async def _begin(self) -> None:
         settings, epoch = self._settings, self.keeper.epoch
-        sequences = Sequences(channels.reserve_sequences)
-        ingest = Ingest(
-            clients.sqs(),
-            queue_url=settings.ingest_queue_url,
-            shard_id=settings.shard_id,
-            epoch=epoch,
-            sequences=sequences,
-        )
-        publisher = self._publisher = Publisher(ingest.move, Blocking(4, "publish"), self._logger)
-        await self._publish_leftovers(publisher)
+        self._publication = Publication(settings, epoch, self._clock, self._logger)
+        publisher = self._publication.publisher
+        await self._publication.begin(self._directories.left_journals())
         own = self._directories.journals / f"supervisor-{epoch}-{secrets.token_hex(4)}.journal"
         journal = await publisher.watch(own)
         pool = self._pool = HostPool(
@@ -170,13 +159,6 @@ class Supervisor:
         ]
         self._state = "running"
         self._logger.info("runner carries its shard", extra={"epoch": epoch, "channels": len(self._sessions)})
-
-    async def _publish_leftovers(self, publisher: Publisher) -> None:
-        for path in sorted(self._directories.journals.glob("*.journal")):
-            await publisher.watch(path)
-            publisher.retire(path)
-        if not await publisher.flush(LEFTOVER_SECONDS):
-            self._logger.warning("journals of a former run are still being published")
 
     async def _start_host(self, *, on_notice: Any, journal_path: Path, pairing: bool) -> Host:
         host = Host(on_notice)
@@ -271,16 +253,17 @@ class Supervisor:
                 )
         if self._pool is not None:
             await self._pool.close()
-        if self._publisher is not None:
-            if not await self._publisher.flush(PUBLISH_SECONDS):
-                self._logger.error("facts are left in the journals", extra={"pending": self._publisher.pending})
-            await self._publisher.close()
+        if self._publication is not None:
+            await self._publication.end()
 
     def _fenced(self, why: str) -> None:
-        # Called from any thread. No snapshot, no farewell: another task may own the sessions by now.
+        # Called from any thread. No snapshot, no farewell: another task may own the sessions by now. Only what was seen
+        # on WhatsApp is handed on, by this thread: the loop may be what hangs.
         self._logger.critical("lease lost, ending at once", extra={"cause": why})
         if self._pool is not None:
             self._pool.kill_all()
+        if self._publication is not None:
+            self._publication.last_words(self._directories.journals)
         os._exit(FENCED_STATUS)
 
     async def _or_stopped(self, work: Any) -> bool:
@@ -312,7 +295,7 @@ class Supervisor:
             "hosts": [
                 {"pid": seat.host.pid, "pairing": seat.pairing, "sessions": len(seat.channels)} for seat in seats
             ],
-            "journal_pending": self._publisher.pending if self._publisher else 0,
+            "journal_pending": self._publication.publisher.pending if self._publication else 0,
         }
 
 
@@ -331,3 +314,7 @@ class Directories:
         shutil.rmtree(self.sessions, ignore_errors=True)
         for directory in (self.sessions, self.journals):
             directory.mkdir(mode=0o700, exist_ok=True)
+
+    def left_journals(self) -> list[Path]:
+        """Return the journals that former runs left on this disk."""
+        return sorted(self.journals.glob("*.journal"))
