@@ -12,7 +12,7 @@ RUN_OPTIONS = --state "$(STATE)" \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run stop receiver admin-key phones tour \
-	test test-fast test-e2e lint format layers synth bench soak lock clean
+	test test-fast test-e2e lint format layers synth diff deploy destroy image bench soak lock clean
 
 help: ## list the commands
 	@printf 'Recado: two commands are enough on a fresh machine: make run, make test\n\n'
@@ -50,11 +50,12 @@ test-fast: setup ## the tests without real processes
 test-e2e: setup ## the tests with real processes: emulator, simulator, client
 	$(PYTHON_BIN) -m pytest tests -m "e2e or chaos"
 
-lint: setup ## style, types and who may import whom
+lint: setup ## style, types, who may import whom, and the Dockerfile
 	$(PYTHON_BIN) -m ruff check .
 	$(PYTHON_BIN) -m ruff format --check .
 	$(PYTHON_BIN) -m mypy .
 	$(PYTHON_BIN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	.venv/bin/hadolint session_runner/Dockerfile
 
 format: setup ## put the code into shape
 	$(PYTHON_BIN) -m ruff check --fix .
@@ -67,6 +68,16 @@ layers: setup ## build the third-party layer, for AWS and for this machine
 synth: layers ## write the CloudFormation templates of STAGE into cdk.out
 	JSII_NODE="$$($(PYTHON_BIN) -m local.node)" CDK_OUTDIR=cdk.out CDK_CONTEXT_JSON='{"stage":"$(STAGE)"}' \
 		$(PYTHON_BIN) -m infra.app
+
+diff: layers ## compare STAGE with what is deployed in the AWS account of your credentials
+deploy: layers ## deploy STAGE into that account; read docs/deploy.md first
+destroy: layers ## remove STAGE from it; tables, buckets and key stay where the stage keeps its data
+diff deploy destroy:
+	@exec $(PYTHON_BIN) -m infra.command_line $@ --stage $(STAGE)
+
+image: setup ## build the runner's image with buildah, start it here and pair a phone with it; needs root
+	$(PYTHON_BIN) -m local.image --options '$(IMAGE_OPTIONS)'
+	$(PYTHON_BIN) -m pytest tests/e2e/image
 
 bench: setup ## measure; needs a quiet machine
 	@exec $(PYTHON_BIN) -m tests.bench

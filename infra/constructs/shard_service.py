@@ -8,22 +8,14 @@ from constructs import Construct
 
 from infra.config import Shard, Stage
 from infra.constructs import grants
+from infra.constructs.acknowledged import acknowledge
 from infra.constructs.environment import Environment
 from infra.constructs.network import Network
+from infra.container import HEALTH_CHECK, HEALTH_PORT, USER, WRITABLE_FOLDER
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
 
-# The same as in session_runner/Dockerfile, which gives the folder to this user.
-WRITABLE_FOLDER = "/var/lib/recado"
-USER = "10001:10001"
-HEALTH_PORT = 8081
 _VOLUME = "task-disk"
-# The image has no curl. -I and -S: nothing is imported but the standard library, which keeps a probe cheap.
-_PROBE = (
-    "from http.client import HTTPConnection as C; "
-    f"c = C('127.0.0.1', {HEALTH_PORT}, timeout=4); c.request('GET', '/health'); "
-    "raise SystemExit(c.getresponse().status != 200)"
-)
 
 
 class ShardService(Construct):
@@ -141,7 +133,7 @@ class ShardService(Construct):
             # The longest that Fargate grants; the runner itself takes 100 s to put its sessions away.
             stop_timeout=Duration.seconds(120),
             health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-I", "-S", "-c", _PROBE],
+                command=["CMD", *HEALTH_CHECK],
                 interval=Duration.seconds(10),
                 timeout=Duration.seconds(5),
                 retries=3,
@@ -158,6 +150,7 @@ class ShardService(Construct):
         container.add_mount_points(
             ecs.MountPoint(source_volume=_VOLUME, container_path=WRITABLE_FOLDER, read_only=False)
         )
+        acknowledge(task, "ECS2", "Names and addresses only: the runner is given no secret, its role is its identity.")
         return task
 
     def _linux(self) -> ecs.LinuxParameters:

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from infra.assets import DOCKERFILE, Assets
 from infra.config import Stage
+from infra.constructs.acknowledged import acknowledge
 from infra.constructs.network import Network
 from infra.constructs.shard_service import ShardService
 from infra.stacks.data import DataStack
@@ -43,6 +44,13 @@ class SessionsStack(Stack):
         cluster = ecs.Cluster(
             self, "Cluster", cluster_name=f"recado-{stage.name}", vpc=network.vpc, container_insights_v2=insights
         )
+        if not stage.container_insights:
+            acknowledge(
+                cluster,
+                "ECS4",
+                "Paid by the metric and the shard. ECS's own CPU and memory metrics are free, the runner's come by "
+                "its log; the stage setting container_insights buys the rest.",
+            )
         image = ecs.ContainerImage.from_docker_image_asset(
             ecr_assets.DockerImageAsset(
                 self,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.shard_service import HEALTH_PORT, USER, WRITABLE_FOLDER
+from infra.container import HEALTH_PORT, USER, WRITABLE_FOLDER
 from recado.aws.settings import TableSettings
 from session_runner.health import Health
 from session_runner.settings import RunnerSettings

@@ -1,0 +1,1 @@
+"""Builds the runner's image on a machine without a container engine."""
