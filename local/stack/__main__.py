@@ -38,9 +38,9 @@ _EXPECTED = (
 _STOP_SECONDS = 240
 
 
-async def _run(chosen: StackOptions, state: StateFolder) -> int:
+async def _run(chosen: StackOptions, state: StateFolder, holding: int) -> int:
     report = Report(state.logs / "stack.log")
-    stack = Stack(chosen, state, report)
+    stack = Stack(chosen, state, holding, report)
     asked_to_stop = asyncio.Event()
 
     def stop() -> None:
@@ -139,12 +139,12 @@ def main() -> int:
     if parsed.background:
         return _start_in_background(state)
     try:
-        with state.held():
+        with state.held() as holding:
             if chosen.fresh:
                 _throw_away(state)
             if chosen.whatsapp == "real":
                 print(REAL_WHATSAPP_WARNING, flush=True)
-            return asyncio.run(_run(chosen, state))
+            return asyncio.run(_run(chosen, state, holding))
     except StackRunningError as error:
         print(error, file=sys.stderr)
         return 1

@@ -23,7 +23,12 @@ def kept_port(state: StateFolder, default: int) -> int:
 
 
 def emulator_part(
-    state: StateFolder, port: int, *, functions_endpoint: str | None = None, python: Path = EMULATOR_PYTHON
+    state: StateFolder,
+    port: int,
+    *,
+    holding: int | None = None,
+    functions_endpoint: str | None = None,
+    python: Path = EMULATOR_PYTHON,
 ) -> Part:
     """Return the emulator, not yet started, with its state in the folder.
 
@@ -56,7 +61,12 @@ def emulator_part(
         **({"AWS_ENDPOINT_URL": functions_endpoint} if functions_endpoint else {}),
     }
     return Part(
-        "emulator", [python, "-m", "ministack"], environment=environment, folder=state.emulator, logs=state.logs
+        "emulator",
+        [python, "-m", "ministack"],
+        environment=environment,
+        folder=state.emulator,
+        logs=state.logs,
+        holding=holding,
     )
 
 

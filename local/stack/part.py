@@ -28,16 +28,25 @@ class Part:
         environment: its whole environment.
         folder: its working directory.
         logs: where its log file is.
+        holding: the descriptor of a lock that is to be held until it has ended, whatever becomes of the supervisor.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path, logs: Path
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        logs: Path,
+        holding: int | None = None,
     ) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
         self._command = [str(word) for word in command]
         self._environment = dict(environment)
         self._folder = folder
+        self._holding = holding
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -63,6 +72,7 @@ class Part:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=() if self._holding is None else (self._holding,),
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
 

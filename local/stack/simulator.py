@@ -17,7 +17,7 @@ _CONTACTS = 50
 _NOT_ON_WHATSAPP_FROM = 46
 
 
-def simulator_part(state: StateFolder, port: int) -> Part:
+def simulator_part(state: StateFolder, port: int, *, holding: int | None = None) -> Part:
     """Return the simulator, not yet started."""
     return Part(
         "whatsapp",
@@ -25,6 +25,7 @@ def simulator_part(state: StateFolder, port: int) -> Part:
         environment=base_environment(),
         folder=CHECKOUT,
         logs=state.logs,
+        holding=holding,
     )
 
 

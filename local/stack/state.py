@@ -3,12 +3,16 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
+import psutil
+
+_LEFT_BEHIND_SECONDS = 150.0
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -72,23 +76,44 @@ class StateFolder:
         return self.root / "generation"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the folder for this process.
+    def held(self) -> Iterator[int]:
+        """Hold the folder for this process and for every child that inherits the descriptor that is yielded.
+
+        A run whose supervisor was killed leaves parts behind that are still saving what they hold; they are waited for,
+        since what they have not saved yet would be lost to this run.
 
         Raises:
             StackRunningError: another process holds it.
         """
         self.make()
         with (self.root / "lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            deadline = time.monotonic() + _LEFT_BEHIND_SECONDS
+            told = False
+            while not _locked(lock):
                 lock.seek(0)
-                raise StackRunningError(f"a stack is already running here (process {lock.read().strip()})") from error
+                holder = lock.read().strip()
+                if _runs(holder) or time.monotonic() > deadline:
+                    raise StackRunningError(f"a stack is already running here (process {holder})")
+                if not told:
+                    print("waiting for what the last run left behind to save its state and end", flush=True)
+                    told = True
+                time.sleep(0.1)
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
-            yield
+            yield lock.fileno()
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runs(process: str) -> bool:
+    return process.isdigit() and psutil.pid_exists(int(process))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -42,11 +42,13 @@ class Stack:
     Args:
         options: what to start.
         state: the folder, held by this process.
+        holding: the descriptor that holds it, for the parts that write into it.
         report: where to tell what happens.
     """
 
-    def __init__(self, options: StackOptions, state: StateFolder, report: Report) -> None:
+    def __init__(self, options: StackOptions, state: StateFolder, holding: int, report: Report) -> None:
         self._options = options
+        self._holding = holding
         self._state = state
         self._report = report
         self._emulator: Part | None = None
@@ -140,7 +142,7 @@ class Stack:
 
     async def _start_emulator(self, addresses: Addresses) -> None:
         self._emulator = emulator.emulator_part(
-            self._state, _port(addresses.emulator), functions_endpoint=addresses.faults
+            self._state, _port(addresses.emulator), holding=self._holding, functions_endpoint=addresses.faults
         )
         await self._emulator.start()
         await emulator.until_ready(self._emulator, addresses.emulator)
@@ -154,7 +156,7 @@ class Stack:
     async def _start_simulator(self, addresses: Addresses) -> None:
         if addresses.phones is None:
             return
-        self._simulator = simulator.simulator_part(self._state, _port(addresses.phones))
+        self._simulator = simulator.simulator_part(self._state, _port(addresses.phones), holding=self._holding)
         await self._simulator.start()
         await simulator.until_ready(self._simulator, addresses.phones)
         self._watch(self._keep_simulator(self._simulator, addresses.phones))
@@ -212,7 +214,14 @@ class Stack:
             "RECADO_HEALTH_PORT": str(free_port(0)),
         }
         command: list[str | Path] = [sys.executable, "-m", "session_runner"]
-        return Part(f"runner-{shard_id}", command, environment=environment, folder=CHECKOUT, logs=self._state.logs)
+        return Part(
+            f"runner-{shard_id}",
+            command,
+            environment=environment,
+            folder=CHECKOUT,
+            logs=self._state.logs,
+            holding=self._holding,
+        )
 
     def _runner_environment(self, shard_id: str, deployment: Deployment, addresses: Addresses) -> dict[str, str]:
         return {

@@ -1,6 +1,8 @@
 """The folder that holds a stack's state."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,17 @@ def test_a_folder_serves_one_stack_at_a_time(tmp_path: Path) -> None:
         pass
     with state.held():
         assert state.logs.is_dir()
+
+
+def test_what_a_killed_run_left_behind_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A part that is still saving holds the folder after its supervisor is gone; then the next run gets it."""
+    state = StateFolder(tmp_path)
+    with state.held() as holding:
+        left_behind = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"], pass_fds=[holding])
+        (state.root / "lock").write_text("999999999")  # the id of a supervisor that is no more
+    with state.held():
+        assert left_behind.poll() is not None or left_behind.wait(1) == 0
+    assert "left behind" in capsys.readouterr().out
 
 
 def test_private_files_are_private_and_whole(tmp_path: Path) -> None:
