@@ -2,13 +2,15 @@
 
 Without the CDK's command line the context comes from ``CDK_CONTEXT_JSON`` and the output folder from ``CDK_OUTDIR``,
 which the CDK itself reads; the rest of the context is always that of ``cdk.json``. The context
-``placeholder_assets=<folder>`` leaves the code out, for whoever puts it in while deploying.
+``placeholder_assets=<folder>`` leaves the code out, for whoever puts it in while deploying; with the context
+``checks`` the AWS Solutions checks write what they find into ``validation-report.json``.
 """
 
 import json
 from pathlib import Path
 
-from aws_cdk import App, Tags
+from aws_cdk import App, Tags, Validations
+from cdk_nag import AwsSolutionsChecks
 
 from infra.assets import REPOSITORY, Assets, PlaceholderAssets, StagedAssets
 from infra.config import Stage
@@ -42,6 +44,8 @@ def main() -> None:
     placeholders = app.node.try_get_context("placeholder_assets")
     assets = PlaceholderAssets(Path(placeholders)) if placeholders else StagedAssets()
     build(app, Stage.from_context(name, app.node.get_context("stages")), assets)
+    if app.node.try_get_context("checks"):
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
 
 
