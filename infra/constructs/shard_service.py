@@ -10,6 +10,7 @@ from infra.config import Shard, Stage
 from infra.constructs import grants
 from infra.constructs.acknowledged import acknowledge
 from infra.constructs.environment import Environment
+from infra.constructs.key_grants import allow_making_keys
 from infra.constructs.network import Network
 from infra.container import HEALTH_CHECK, HEALTH_PORT, USER, WRITABLE_FOLDER
 from infra.stacks.data import DataStack
@@ -95,6 +96,7 @@ class ShardService(Construct):
         grants.allow_receiving(role, messaging.commands[self._shard.shard_id])
         grants.allow_sending(role, messaging.ingest.queue)
         grants.allow_keeping_sessions(role, data.vault, self._shard.clinic_id)
+        allow_making_keys(role, tables["keys"], data.key, clinic=self._shard.clinic_id)
         grants.allow_data_at_rest(role, data.key, data.region)
         return role
 

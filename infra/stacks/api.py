@@ -11,6 +11,7 @@ from infra.config import Stage
 from infra.constructs import grants
 from infra.constructs.environment import Environment
 from infra.constructs.functions import Layers, RecadoFunction
+from infra.constructs.key_grants import allow_making_keys
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
 
@@ -54,8 +55,7 @@ class ApiStack(Stack):
         grants.allow_reading_and_writing(api, tables["core"], tables["messages"], tables["runtime"])
         grants.allow_reading(api, tables["analytics"])
         grants.allow_data_at_rest(api, data.key, self.region)
-        grants.allow_sealing(api, data.key)
-        grants.allow_opening(api, data.key)
+        allow_making_keys(api, tables["keys"], data.key)
         for queue in messaging.commands.values():
             grants.allow_sending(api, queue)
             grants.allow_measuring(api, queue)

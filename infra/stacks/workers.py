@@ -15,6 +15,7 @@ from infra.config import Stage
 from infra.constructs import grants
 from infra.constructs.environment import Environment
 from infra.constructs.functions import Layers, RecadoFunction
+from infra.constructs.key_grants import allow_making_keys, allow_unwrapping_keys
 from infra.constructs.queues import DurableQueue
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
@@ -54,7 +55,8 @@ class WorkersStack(Stack):
         function = self._function("recorder", memory=512, environment={**environment.bus(), **environment.key()})
         tables = self._data.tables
         grants.allow_reading_and_writing(function, tables["core"], tables["messages"], tables["runtime"])
-        grants.allow_sealing(function, self._data.key)
+        # It seals what is broken, whose clinic is not to be believed, for the platform.
+        allow_making_keys(function, tables["keys"], self._data.key, clinic="platform")
         self._messaging.bus.grant_put_events_to(function)
         self._consume(function, self._messaging.ingest, batch_size=10)
 
@@ -72,7 +74,7 @@ class WorkersStack(Stack):
         function = self._function("webhook_attempts", environment={**environment.webhooks(), **environment.key()})
         tables = self._data.tables
         grants.allow_reading_and_writing(function, tables["core"], tables["messages"], tables["runtime"])
-        grants.allow_opening(function, self._data.key)
+        allow_unwrapping_keys(function, tables["keys"], self._data.key)
         grants.allow_sending(function, self._messaging.deliveries.queue)
         # One at a time: a slow endpoint then holds up nothing but its own try.
         self._consume(function, self._messaging.deliveries, batch_size=1)

@@ -7,6 +7,9 @@ import pytest
 from tests.infra.template import Templates
 from tests.infra.test_functions import FUNCTIONS
 
+KEY_USERS = {"api": ("GetItem", "PutItem"), "recorder": ("GetItem", "PutItem"), "webhook_attempts": ("GetItem",)}
+"""The functions that use clinics' data keys, and how."""
+
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_right_is_unbounded(prod: Templates, name: str) -> None:
@@ -34,12 +37,19 @@ def test_nobody_may_scan_or_drop_a_table(prod: Templates, name: str) -> None:
         ("webhooks", "AnalyticsTable"),
         ("recorder", "AnalyticsTable"),
         ("backup", "MessagesTable"),
-        *[(name, table) for name in FUNCTIONS for table in ("KeysTable", "AuditTable")],
+        *[(name, "AuditTable") for name in FUNCTIONS],
+        *[(name, "KeysTable") for name in sorted(set(FUNCTIONS) - KEY_USERS.keys())],
     ],
 )
 def test_a_function_cannot_touch_tables_that_are_none_of_its_business(prod: Templates, name: str, table: str) -> None:
-    """Whoever counts messages cannot read them, and nobody reads keys or writes the audit log yet."""
+    """Whoever counts messages cannot read them, who seals nothing needs no keys, nobody writes the audit log yet."""
     assert prod.actions(name, table) == set()
+
+
+@pytest.mark.parametrize("name", KEY_USERS)
+def test_who_only_opens_cannot_make_or_erase_keys(prod: Templates, name: str) -> None:
+    """Keys are made by what seals, and wrapped or unwrapped for a named clinic only."""
+    assert prod.actions(name, "KeysTable") == {f"dynamodb:{action}" for action in KEY_USERS[name]}
 
 
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - {"backup"}))
@@ -61,4 +71,5 @@ def test_sealing_needs_a_clinic_and_data_at_rest_a_service(prod: Templates, name
         if "kms:" in json.dumps(statement["Action"]):
             condition = statement["Condition"]
             named = condition.get("Null", {}).get("kms:EncryptionContext:clinic") == "false"
+            named |= "kms:EncryptionContext:clinic" in condition.get("StringEquals", {})
             assert named or "kms:ViaService" in condition["StringEquals"], statement

@@ -231,21 +231,24 @@ def test_a_runner_may_take_its_own_commands_and_no_other_shards(crowded: Templat
 
 
 def test_a_runner_cannot_delete_sessions_or_touch_other_tables(prod: Templates) -> None:
-    """It reads and replaces vault objects; analytics, audit, keys and backups are none of its business."""
+    """It reads and replaces vault objects; analytics, audit and backups are none of its business."""
     assert _allowed(prod, "shard-001", "Vault") == {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
-    for name in ("AnalyticsTable", "AuditTable", "KeysTable", "Backups"):
+    assert _allowed(prod, "shard-001", "KeysTable") == {"dynamodb:GetItem", "dynamodb:PutItem"}
+    for name in ("AnalyticsTable", "AuditTable", "Backups"):
         assert _allowed(prod, "shard-001", name) == set()
 
 
 def test_no_right_of_a_runner_is_unbounded(crowded: Templates) -> None:
-    """No statement is for everything, no table can be scanned, and the key works only through AWS's own services."""
+    """No statement is for everything, no table can be scanned, the key works through AWS or for a clinic."""
     for statement in _statements(crowded, "shard-001"):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert statement["Resource"] != "*"
         assert not {"dynamodb:Scan", "dynamodb:DeleteTable"} & set(actions)
         assert not [action for action in actions if action.endswith(":*")]
         if any(action.startswith("kms:") for action in actions):
-            assert "kms:ViaService" in statement["Condition"]["StringEquals"]
+            condition = statement["Condition"]
+            named = condition.get("Null", {}).get("kms:EncryptionContext:clinic") == "false"
+            assert named or "kms:ViaService" in condition["StringEquals"], statement
 
 
 def test_a_dedicated_shard_reaches_its_clinics_sessions_only(crowded: Templates) -> None:
@@ -258,6 +261,14 @@ def test_a_dedicated_shard_reaches_its_clinics_sessions_only(crowded: Templates)
     ]
     assert len(objects) == 1
     assert f"/clinic/{CLINICS[0]}/*" in objects[0]
+    conditions = [
+        json.dumps(statement.get("Condition"))
+        for statement in _statements(crowded, shard)
+        if "KeysTable" in json.dumps(statement["Resource"])
+        or ("kms:GenerateDataKey" in statement["Action"] and "kms:ViaService" not in json.dumps(statement["Condition"]))
+    ]
+    assert len(conditions) == 2
+    assert all(CLINICS[0] in condition for condition in conditions)
 
 
 def test_nobody_can_connect_to_a_runner(prod: Templates, crowded: Templates) -> None:
