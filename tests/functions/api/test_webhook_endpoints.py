@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from recado.aws import data_keys
 from recado.clinics.model import Scope
 from recado.webhooks.model import MAXIMUM_ENDPOINTS
 from tests.functions.api.support import Caller, assert_problem
@@ -98,6 +99,7 @@ def test_a_secret_is_replaced_with_an_overlap(aurora: Caller) -> None:
     """The new one is shown once; until when the old one signs too is told."""
     endpoint = _register(aurora)
     path = f"webhook-endpoints/{endpoint['webhook_endpoint_id']}"
+    data_keys.forget()  # as in a function that has just started
     rotated = aurora.post(f"{path}/rotate-secret")
     assert rotated.status_code == 200
     assert rotated.json()["secret"] not in {endpoint["secret"], ""}

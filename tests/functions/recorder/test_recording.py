@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.recorder import poison, recording
-from recado.aws import clients
+from recado.aws import clients, data_keys
 from recado.aws.sealing import open_sealed
 from recado.contacts import service as contacts
 from recado.kernel.errors import ServiceUnavailableError
@@ -390,8 +390,19 @@ def test_a_broken_body_is_set_aside_whole(recorder: Recorder, runner: Runner, bo
     assert recorder.types() == ["message.received"]
 
 
+def test_recorders_that_start_one_after_the_other_seal_under_the_same_key(recorder: Recorder, runner: Runner) -> None:
+    """The second finds the key that the first has made, and what both set aside can be opened."""
+    for whatsapp_id in ("3A01", "3A02"):
+        assert recorder.take([{**runner.received(whatsapp_id), "kind": "message.imagined"}]) == []
+        data_keys.forget()
+    for kept in recorder.poison():
+        (piece,) = kept["sealed"]
+        assert open_sealed(bytes(piece), poison.OWNER, poison.PURPOSE)
+    assert len(recorder.aws.items("keys")) == 1
+
+
 def test_a_large_broken_entry_is_kept_whole(recorder: Recorder, runner: Runner) -> None:
-    """KMS seals 4 KiB at a time and our seal 64: what is larger is kept in pieces."""
+    """One seal holds up to 64 KiB: what is larger is kept in pieces."""
     noise = "".join(derived_id(Prefix.EVENT, START, str(number)) for number in range(6000))
     broken = {**runner.received(), "kind": "message.imagined", "data": {"noise": noise}}
     assert recorder.take([broken]) == []

@@ -77,10 +77,11 @@ def test_inside_a_fence_items_and_seals_are_signed_for_the_clinic(
         assert open_sealed(seal(b"secret", aurora, "test"), aurora, "test") == b"secret"
         clients.sqs().list_queues()
     clinics.get_clinic(aurora)
-    before, inside, after = signatures.of("GetItem")
+    before, inside, the_key, after = signatures.of("GetItem")
     assert before == after == OWN
     assert inside not in ("", OWN)
-    assert signatures.of("Encrypt") == signatures.of("Decrypt") == [inside]
+    assert the_key == inside
+    assert signatures.of("GenerateDataKey") == [inside]
     assert signatures.of("ListQueues") == [OWN]
 
 

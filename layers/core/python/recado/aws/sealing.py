@@ -1,31 +1,21 @@
-"""Sealing of secrets that we must be able to read again: KMS, bound to the clinic and the purpose.
+"""Sealing of secrets that we must be able to read again, under the clinic's data key and bound to their purpose.
 
-The encryption context (https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html) makes KMS refuse
-to open one clinic's secret for another, or a webhook secret as something else.
+A seal is a format byte, the key's id (8 bytes), the nonce (12) and the ciphertext with its tag. Format, clinic,
+purpose and key id are GCM's associated data, so one clinic's secret does not open as another's, nor a webhook secret
+as something else. Seals of the first format (KMS encrypted them directly) are still opened.
 """
 
-from typing import TYPE_CHECKING, Literal
+import json
 
-from botocore.exceptions import BotoCoreError, ClientError
+from recado.aws import data_keys
+from recado.aws.envelopes import KEY_ID_BYTES, SealBrokenError
+from recado.aws.kms_seals import FORMAT as FIRST_FORMAT
+from recado.aws.kms_seals import open_first_format
 
-from recado.aws.clients import kms
-from recado.aws.failures import code_of, is_passing
-from recado.aws.settings import sealing_key
-from recado.kernel.errors import ServiceUnavailableError
+__all__ = ["SealBrokenError", "open_sealed", "seal"]
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_BROKEN_CODES = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
-_FORMAT = b"\x01"
-_BLOCK_BYTES = 4096  # KMS encrypts no more than this in one call.
-_MOST_BYTES = 16 * _BLOCK_BYTES
-_LENGTH_BYTES = 4
-_ORDER: Literal["big"] = "big"
-
-
-class SealBrokenError(Exception):
-    """What should be opened was sealed for another clinic or purpose, was altered, or was never sealed."""
+_FORMAT = b"\x02"
+_MOST_BYTES = 64 * 1024
 
 
 def seal(plaintext: bytes, clinic_id: str, purpose: str) -> bytes:
@@ -38,23 +28,13 @@ def seal(plaintext: bytes, clinic_id: str, purpose: str) -> bytes:
 
     Raises:
         ValueError: the plaintext is empty or too long.
-        ServiceUnavailableError: KMS does not answer.
+        DataErasedError: the clinic's key was erased.
+        ServiceUnavailableError: the key store does not answer.
     """
     if not 0 < len(plaintext) <= _MOST_BYTES:
         raise ValueError(f"1 to {_MOST_BYTES} bytes can be sealed")
-    blocks = [plaintext[at : at + _BLOCK_BYTES] for at in range(0, len(plaintext), _BLOCK_BYTES)]
-    sealed = bytearray(_FORMAT)
-    for number, block in enumerate(blocks):
-        try:
-            answer = kms().encrypt(
-                KeyId=sealing_key(),
-                Plaintext=block,
-                EncryptionContext=_context(clinic_id, purpose, number, len(blocks)),
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
-        sealed += len(answer["CiphertextBlob"]).to_bytes(_LENGTH_BYTES, _ORDER) + answer["CiphertextBlob"]
-    return bytes(sealed)
+    key = data_keys.current(clinic_id)
+    return _FORMAT + key.key_id + key.encrypt(plaintext, _bound_to(clinic_id, purpose, key.key_id))
 
 
 def open_sealed(sealed: bytes, clinic_id: str, purpose: str) -> bytes:
@@ -62,44 +42,18 @@ def open_sealed(sealed: bytes, clinic_id: str, purpose: str) -> bytes:
 
     Raises:
         SealBrokenError: it was sealed for another clinic or purpose, or is damaged.
-        ServiceUnavailableError: KMS does not answer.
+        DataErasedError: the clinic's key was erased.
+        ServiceUnavailableError: the key store does not answer.
     """
-    blocks = list(_blocks(sealed))
-    if not blocks:
-        raise SealBrokenError("this is damaged")
-    plaintext = bytearray()
-    for number, block in enumerate(blocks):
-        try:
-            answer = kms().decrypt(
-                KeyId=sealing_key(),
-                CiphertextBlob=block,
-                EncryptionContext=_context(clinic_id, purpose, number, len(blocks)),
-            )
-        except (ClientError, BotoCoreError) as error:
-            if code_of(error) in _BROKEN_CODES:
-                raise SealBrokenError("this was not sealed for that clinic and purpose") from error
-            raise _unavailable(error) from error
-        plaintext += answer["Plaintext"]
-    return bytes(plaintext)
-
-
-def _context(clinic_id: str, purpose: str, number: int, total: int) -> dict[str, str]:
-    # The block's place is part of the context, so that blocks can be neither swapped nor left out.
-    return {"clinic": clinic_id, "purpose": purpose, "block": f"{number + 1}/{total}"}
-
-
-def _blocks(sealed: bytes) -> "Iterator[bytes]":
+    if sealed.startswith(FIRST_FORMAT):
+        return open_first_format(sealed, clinic_id, purpose)
     if not sealed.startswith(_FORMAT):
         raise SealBrokenError("this is not sealed")
-    at = len(_FORMAT)
-    while at < len(sealed):
-        length = int.from_bytes(sealed[at : at + _LENGTH_BYTES], _ORDER)
-        at += _LENGTH_BYTES
-        if not 0 < length <= len(sealed) - at:
-            raise SealBrokenError("this is damaged")
-        yield sealed[at : at + length]
-        at += length
+    body = sealed[len(_FORMAT) :]
+    key_id, encrypted = body[:KEY_ID_BYTES], body[KEY_ID_BYTES:]
+    key = data_keys.of(clinic_id, key_id)
+    return key.decrypt(encrypted, _bound_to(clinic_id, purpose, key_id))
 
 
-def _unavailable(error: Exception) -> Exception:
-    return ServiceUnavailableError("The key store does not answer.") if is_passing(error) else error
+def _bound_to(clinic_id: str, purpose: str, key_id: bytes) -> bytes:
+    return json.dumps(["recado.seal", _FORMAT.hex(), clinic_id, purpose, key_id.hex()]).encode()
