@@ -16,6 +16,7 @@ from recado.messages.model import Message, OutboxRow
 from session_runner.blocking import Blocking
 from session_runner.facts import Facts
 from session_runner.host_pool import HostPool
+from session_runner.metrics import Metrics
 from session_runner.pacing import Pacer
 from session_runner.recipients import ContactRoom
 from session_runner.reconnect import Backoff
@@ -154,5 +155,6 @@ class Surroundings:
     backoff: Backoff
     start_pacer: Pacer
     send_gap: tuple[float, float]
+    metrics: Metrics
     reread_seconds: float = 60.0
     chance: random.Random = field(default_factory=random.Random)

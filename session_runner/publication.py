@@ -1,7 +1,7 @@
 """The way of facts out of this task: journals to the ingest queue, to S3 while it takes nothing, and from S3 back."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ from recado.kernel.clock import Clock
 from session_runner import last_words
 from session_runner.blocking import Blocking
 from session_runner.ingest import Ingest
+from session_runner.journal import JournalRow
+from session_runner.metrics import Metrics
 from session_runner.publisher import Publisher, Spilling
 from session_runner.replay import Replay
 from session_runner.sequences import Sequences
 from session_runner.settings import RunnerSettings
 from session_runner.spill import Spill
 from session_runner.spill_store import SpillStore
+from session_runner.traffic import count_published, count_traffic
 
 LEFTOVER_SECONDS = 30.0
 # Together with the sessions' and the hosts' end they fit into the 120 s between SIGTERM and SIGKILL.
@@ -35,15 +38,17 @@ class Publication:
         epoch: our lease epoch.
         clock: the clock.
         logger: for what is refused.
+        metrics: for traffic and for how long it waits.
     """
 
-    def __init__(self, settings: RunnerSettings, epoch: int, clock: Clock, logger: Logger) -> None:
+    def __init__(self, settings: RunnerSettings, epoch: int, clock: Clock, logger: Logger, metrics: Metrics) -> None:
         ingest = Ingest(
             clients.sqs(),
             queue_url=settings.ingest_queue_url,
             shard_id=settings.shard_id,
             epoch=epoch,
             sequences=Sequences(channels.reserve_sequences),
+            taken=lambda rows: count_published(metrics, rows, clock.now()),
         )
         store = SpillStore(
             clients.s3(),
@@ -55,9 +60,21 @@ class Publication:
         )
         self._logger = logger
         self._move = ingest.move
-        self._replay = Replay(store, ingest, Blocking(1, "replay"), logger)
+        self._replay = Replay(
+            store,
+            ingest,
+            Blocking(1, "replay"),
+            logger,
+            broken=lambda: metrics.count("SpillBroken"),
+            replayed=lambda count: metrics.count("SpillReplayedMessages", count),
+        )
+
+        def spilled(rows: Sequence[JournalRow]) -> None:
+            metrics.count("SpilledFacts", len(rows))
+            count_traffic(metrics, rows)
+
         spilling = Spilling(
-            Spill(store, ingest, clock).take,
+            Spill(store, ingest, clock, spilled).take,
             settings.spill_after_seconds,
             Blocking(2, "spill"),
             self._replay.expect,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
+from recado.kernel.errors import DataErasedError
 from session_runner.blocking import Blocking
 from session_runner.ingest import Ingest
 from session_runner.spill_format import SpillBrokenError
@@ -105,6 +106,10 @@ class Replay:
                 bodies = self._store.read(key)
             except SpillBrokenError as error:
                 finished = self._set_aside(key, error) and finished
+                continue
+            except DataErasedError:
+                self._logger.warning("a spilled batch of an erased clinic is removed", extra={"key": key})
+                self._store.remove(key)
                 continue
             except (ClientError, BotoCoreError):
                 # It alone cannot be read at present; those behind it may.

@@ -16,7 +16,7 @@ from session_runner.actors import Actor, Task
 from session_runner.convergence import Moment, Phase, Step, View, is_paired, next_step
 from session_runner.credentials import Credentials
 from session_runner.endings import Endings
-from session_runner.host_errors import NotSentError
+from session_runner.host_errors import HostGone, NotSentError, UnknownOutcomeError
 from session_runner.host_pool import Seat
 from session_runner.incarnations import Incarnation
 from session_runner.outbox import Sender
@@ -25,7 +25,9 @@ from session_runner.ports import Surroundings
 from session_runner.reconnect import Fate, History, Ruling, rule
 from session_runner.snapshots import Snapshots
 from session_runner.starting import Starting
+from session_runner.uptime import Uptime
 from session_runner.vault import VaultFencedError
+from session_runner.vitals import ERROR_WINDOW_SECONDS, RESTART_WINDOW_SECONDS, SessionVitals, Window
 
 _STEPS_A_ROUND = 12
 _DOWN = {fate.value for fate in Fate} - {Fate.CONNECTED.value}
@@ -54,6 +56,9 @@ class Session:
         self._endings = Endings(self)
         self._on_gone = on_gone
         self._history = History()
+        self._uptime = Uptime()
+        self._errors = Window(ERROR_WINDOW_SECONDS)
+        self._restarts = Window(RESTART_WINDOW_SECONDS)
         self._reread = False
         self._gone = False
         self._closing = False
@@ -70,6 +75,8 @@ class Session:
 
     def begin(self) -> None:
         """Start the actor and the sender."""
+        if self.channel.desired is Desired.CONNECTED and is_paired(self.channel, self.view):
+            self._uptime.wanted(self.around.clock.monotonic(), "task_started")
         self._actor.begin(f"session {self.channel.channel_id}")
         self.sender.begin()
 
@@ -95,7 +102,7 @@ class Session:
             self._set_connected(connected=True)
             self.sender.ring()
         elif event in _DOWN:
-            self._set_connected(connected=False)
+            self._set_connected(connected=False, cause=event)
         if event in set(Fate) and self.view.phase is Phase.RUNNING:
             self.post(partial(self.meet, Fate(event), notice, self.incarnation))
         elif event == "identity_changed":
@@ -106,7 +113,7 @@ class Session:
     def on_host_lost(self, seat: Seat) -> None:
         """Take note that a host has died."""
         if self.incarnation is not None and self.incarnation.seat is seat:
-            self._set_connected(connected=False)
+            self._set_connected(connected=False, cause=Fate.HOST_LOST.value)
             self.post(partial(self._host_lost, self.incarnation))
 
     async def request(self, kind: str, *, seconds: float, **payload: Any) -> dict[str, Any]:
@@ -117,7 +124,30 @@ class Session:
         """
         if self.incarnation is None or self.view.phase is not Phase.RUNNING:
             raise NotSentError("not_running", "the session does not run", {})
-        return await self.incarnation.request(kind, seconds=seconds, **payload)
+        try:
+            return await self.incarnation.request(kind, seconds=seconds, **payload)
+        except (UnknownOutcomeError, HostGone) as error:
+            self._error(error.code)
+            raise
+
+    def vitals(self, *, thread_alive: bool, keepalive_failures: int, last_frame_at: datetime | None) -> SessionVitals:
+        """Return what the health monitor judges by.
+
+        Args:
+            thread_alive: whether its thread in the host runs.
+            keepalive_failures: keep-alives without an answer, in a row.
+            last_frame_at: when something last came in.
+        """
+        now = self.around.clock.monotonic()
+        age = (self.around.clock.now() - last_frame_at).total_seconds() if last_frame_at else None
+        return SessionVitals(
+            connected=self.view.connected,
+            thread_alive=thread_alive,
+            keepalive_failures=keepalive_failures,
+            last_frame_age=age,
+            errors=self._errors.count(now),
+            restarts=self._restarts.count(now),
+        )
 
     @property
     def state(self) -> ChannelState:
@@ -185,6 +215,7 @@ class Session:
         await steps[step]()
 
     async def _stop(self) -> None:
+        self._uptime.written_off()
         await self.end("requested", clean=True)
         await self.report(ChannelState.DISCONNECTED, "requested")
 
@@ -215,6 +246,10 @@ class Session:
             backoff=self.around.backoff,
             fraction=self.around.chance.random(),
         )
+        if fate is not Fate.CONNECTED:
+            self._error(fate.value)
+        if ruling.gives_up or ruling.banned_for is not None:
+            self._uptime.written_off()
         await self._follow(ruling)
         if fate is Fate.CONNECTED:
             await self._connected()
@@ -282,6 +317,8 @@ class Session:
         channel = self.channel
         self.incarnation = Incarnation(self.around.pool, seat, channel.clinic_id, channel.channel_id)
         self.view.phase = phase
+        if phase is Phase.RUNNING:
+            self._restarts.add(self.around.clock.monotonic())
         self.view.restart_seen = channel.restart_requested_at
         self.view.banned_until = None
         self._set_connected(connected=False)
@@ -353,14 +390,24 @@ class Session:
         """Whether the process is about to end."""
         return self._closing
 
-    def _set_connected(self, *, connected: bool) -> None:
+    def _error(self, event_type: str) -> None:
+        self._errors.add(self.around.clock.monotonic())
+        self.around.metrics.count("Errors", event_type=event_type)
+
+    def _set_connected(self, *, connected: bool, cause: str | None = None) -> None:
+        now = self.around.clock.monotonic()
         if self.view.connected and not connected:
-            self.view.not_connected_since = self.around.clock.monotonic()
+            self.view.not_connected_since = now
         self.view.connected = connected
         if connected:
             self.connected.set()
+            if recovery := self._uptime.connected(now):
+                seconds, lost_by = recovery
+                self.around.metrics.observe("RecoverySeconds", seconds, event_type=lost_by)
         else:
             self.connected.clear()
+            if (lasted := self._uptime.disconnected(now, cause)) is not None:
+                self.around.metrics.observe("ConnectionSeconds", lasted)
 
     def _moment(self) -> Moment:
         return Moment(self.around.clock.now(), self.around.clock.monotonic())

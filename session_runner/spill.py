@@ -1,9 +1,10 @@
 """What the ingest queue does not take goes to S3: out of reach of this task's end, and off its small disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import timedelta
 
 from recado.kernel.clock import Clock
+from recado.kernel.errors import DataErasedError
 from session_runner.ingest import Ingest, Parcel
 from session_runner.journal import Journal, JournalRow
 from session_runner.spill_store import SpillStore
@@ -19,11 +20,15 @@ class Spill:
         store: where batches go.
         ingest: makes the messages that the queue will get later, each entry with its id and sequence.
         clock: tells the age of rows.
-        spilled: called with the number of rows after each batch that S3 has taken.
+        spilled: called with the rows of each batch that S3 has taken.
     """
 
     def __init__(
-        self, store: SpillStore, ingest: Ingest, clock: Clock, spilled: Callable[[int], None] = lambda _: None
+        self,
+        store: SpillStore,
+        ingest: Ingest,
+        clock: Clock,
+        spilled: Callable[[Sequence[JournalRow]], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._ingest = ingest
@@ -39,21 +44,27 @@ class Spill:
         Raises:
             ServiceUnavailableError: KMS or the sequences' table does not answer; botocore's errors: S3 does not.
         """
-        total = 0
-        while rows := self._waiting(journal, age):
+        total, kept = 0, set[int]()
+        while rows := self._waiting(journal, age, kept):
             for clinic_id, parcels in self._batches(rows):
-                self._store.put(clinic_id, [parcel.body for parcel in parcels])
                 numbers = [number for parcel in parcels for number in parcel.numbers]
+                try:
+                    self._store.put(clinic_id, [parcel.body for parcel in parcels])
+                except DataErasedError:
+                    # Nothing can be sealed for an erased clinic. What is left of it waits for the queue alone.
+                    kept.update(numbers)
+                    continue
                 journal.mark_published(numbers)
-                self._spilled(len(numbers))
+                self._spilled([row for row in rows if row.number in set(numbers)])
                 total += len(numbers)
         return total
 
-    def _waiting(self, journal: Journal, age: float) -> list[JournalRow]:
+    def _waiting(self, journal: Journal, age: float, kept: Set[int]) -> list[JournalRow]:
         latest = self._clock.now() - timedelta(seconds=age)
         if not any(row.observed_at <= latest for row in journal.pending(1)):
             return []
-        return [row for row in self._ingest.sequenced(journal, ROWS_PER_PASS) if row.observed_at <= latest]
+        rows = self._ingest.sequenced(journal, ROWS_PER_PASS + len(kept))
+        return [row for row in rows if row.observed_at <= latest and row.number not in kept]
 
     def _batches(self, rows: Sequence[JournalRow]) -> Iterator[tuple[str, list[Parcel]]]:
         for clinic_id in dict.fromkeys(row.clinic_id for row in rows):

@@ -18,7 +18,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from recado.aws import clients
 from recado.aws.logging import logger
 from recado.channels import service as channels
-from recado.channels.model import Channel
+from recado.channels.model import Channel, ChannelState
 from recado.contacts import service as contacts
 from recado.kernel.clock import SystemClock
 from recado.kernel.errors import ChannelNotFoundError, ServiceUnavailableError
@@ -35,6 +35,8 @@ from session_runner.host_pool import HostPool, Seat
 from session_runner.hosts import Host
 from session_runner.lease import LeaseKeeper
 from session_runner.liveness import Liveness
+from session_runner.measuring import Measuring
+from session_runner.metrics import Metrics
 from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
 from session_runner.publication import Publication
@@ -61,6 +63,7 @@ class Supervisor:
         # What hosts write on their standard error reaches us through the standard logging of their handle.
         copy_config_to_registered_loggers(self._logger, log_level="WARNING", include={"session_runner.hosts"})
         self._clock = SystemClock()
+        self._metrics = Metrics(settings.stage, settings.shard_id)
         self._blocking = Blocking(settings.blocking_calls)
         self._sessions: dict[str, Session] = {}
         self._stopping = asyncio.Event()
@@ -102,7 +105,7 @@ class Supervisor:
 
     async def _begin(self) -> None:
         settings, epoch = self._settings, self.keeper.epoch
-        self._publication = Publication(settings, epoch, self._clock, self._logger)
+        self._publication = Publication(settings, epoch, self._clock, self._logger, self._metrics)
         publisher = self._publication.publisher
         await self._publication.begin(self._directories.left_journals())
         own = self._directories.journals / f"supervisor-{epoch}-{secrets.token_hex(4)}.journal"
@@ -137,6 +140,7 @@ class Supervisor:
             backoff=Backoff(*settings.connect_backoff_seconds),
             start_pacer=Pacer(settings.session_starts_per_second, burst=10),
             send_gap=settings.send_gap_seconds,
+            metrics=self._metrics,
             reread_seconds=settings.reread_seconds,
         )
         pool.warm_up()
@@ -152,7 +156,9 @@ class Supervisor:
             logger=self._logger,
         )
         liveness = Liveness(lambda: self._sessions, pool, around, settings.liveness_seconds)
+        measuring = Measuring(self._metrics, self._states, pool, publisher, self._clock)
         self._tasks += [
+            asyncio.create_task(measuring.run(), name="measuring"),
             asyncio.create_task(commands.run(), name="commands"),
             asyncio.create_task(liveness.run(), name="liveness"),
             asyncio.create_task(self._reread(), name="reread"),
@@ -255,6 +261,7 @@ class Supervisor:
             await self._pool.close()
         if self._publication is not None:
             await self._publication.end()
+        self._metrics.flush()
 
     def _fenced(self, why: str) -> None:
         # Called from any thread. No snapshot, no farewell: another task may own the sessions by now. Only what was seen
@@ -281,6 +288,9 @@ class Supervisor:
         while True:
             health.beat()
             await asyncio.sleep(BEAT_SECONDS)
+
+    def _states(self) -> list[ChannelState]:
+        return [session.state for session in self._sessions.values()]
 
     def report(self) -> dict[str, Any]:
         """Return what the health check says."""

@@ -35,6 +35,7 @@ from session_runner.host_errors import HostGone, NotSentError
 from session_runner.host_pool import HostPool, RunningHost
 from session_runner.hosts import HostExit
 from session_runner.journal import Journal
+from session_runner.metrics import Metrics
 from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
 from session_runner.reconnect import Backoff
@@ -395,6 +396,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.messages = MemoryMessages(self.clock)
+        self.lines: list[str] = []
+        self.metrics = Metrics("test", "shard-001", self.lines.append)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(self.directory / "supervisor.journal", self.clock)
 
@@ -444,6 +447,7 @@ class World:
             "backoff": Backoff(2.0, 300.0),
             "start_pacer": Pacer(1000.0),
             "send_gap": (0.0, 0.0),
+            "metrics": self.metrics,
             "chance": random.Random(1),  # noqa: S311 - jitter, the same in every run
         }
         return Surroundings(**values | changes)

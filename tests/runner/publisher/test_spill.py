@@ -12,13 +12,14 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from recado.aws import clients, settings
+from recado.aws import clients, sealing, settings
 from recado.kernel.clock import SystemClock
 from recado.kernel.envelopes import Entry
-from recado.kernel.errors import ServiceUnavailableError
+from recado.kernel.errors import DataErasedError, ServiceUnavailableError
 from session_runner import publisher as publishing
 from session_runner import replay as replaying
 from session_runner import spill as spilling
+from session_runner import spill_format
 from session_runner.blocking import Blocking
 from session_runner.ingest import Ingest
 from session_runner.journal import Journal
@@ -295,6 +296,34 @@ def test_a_key_service_that_does_not_answer_breaks_no_batch(
     assert owner.broken == 0
     assert owner.replay()
     assert queue.ids() == ids
+
+
+def test_an_erased_clinic_holds_up_nobody_and_its_batches_go(
+    queue: Queue, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner(queue)
+    write(journal, 2, "cli_erased")
+    owner.spill.take(journal, 0.0)
+    left = write(journal, 3, "cli_erased", text="depois")
+    ids = write(journal, 3)
+
+    def seal(plaintext: bytes, clinic_id: str, purpose: str) -> bytes:
+        if clinic_id == "cli_erased":
+            raise DataErasedError
+        return sealing.seal(plaintext, clinic_id, purpose)
+
+    def open_sealed(sealed: bytes, clinic_id: str, purpose: str) -> bytes:
+        if clinic_id == "cli_erased":
+            raise DataErasedError
+        return sealing.open_sealed(sealed, clinic_id, purpose)
+
+    monkeypatch.setattr(spill_format, "seal", seal)
+    monkeypatch.setattr(spill_format, "open_sealed", open_sealed)
+    assert owner.spill.take(journal, 0.0) == 3
+    assert {row.entry_id for row in journal.pending()} == left
+    assert owner.replay()
+    assert queue.ids() == ids
+    assert keys() == []
 
 
 def test_a_batch_we_may_not_read_at_present_holds_up_nobody(
