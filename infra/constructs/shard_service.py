@@ -12,6 +12,7 @@ from infra.constructs.acknowledged import acknowledge
 from infra.constructs.environment import Environment
 from infra.constructs.key_grants import allow_making_keys
 from infra.constructs.network import Network
+from infra.constructs.spill_grants import allow_spilling
 from infra.container import HEALTH_CHECK, HEALTH_PORT, USER, WRITABLE_FOLDER
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
@@ -97,6 +98,7 @@ class ShardService(Construct):
         grants.allow_sending(role, messaging.ingest.queue)
         grants.allow_keeping_sessions(role, data.vault, self._shard.clinic_id)
         allow_making_keys(role, tables["keys"], data.key, clinic=self._shard.clinic_id)
+        allow_spilling(role, data.vault, self._shard.shard_id)
         grants.allow_data_at_rest(role, data.key, data.region)
         return role
 

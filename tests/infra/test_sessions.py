@@ -232,10 +232,23 @@ def test_a_runner_may_take_its_own_commands_and_no_other_shards(crowded: Templat
 
 def test_a_runner_cannot_delete_sessions_or_touch_other_tables(prod: Templates) -> None:
     """It reads and replaces vault objects; analytics, audit and backups are none of its business."""
-    assert _allowed(prod, "shard-001", "Vault") == {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+    assert _allowed(prod, "shard-001", "/clinic/") == {"s3:GetObject", "s3:PutObject"}
     assert _allowed(prod, "shard-001", "KeysTable") == {"dynamodb:GetItem", "dynamodb:PutItem"}
     for name in ("AnalyticsTable", "AuditTable", "Backups"):
         assert _allowed(prod, "shard-001", name) == set()
+
+
+def test_a_runner_spills_under_its_own_shard_and_deletes_nothing_else(crowded: Templates) -> None:
+    """What was handed on is deleted there; what is damaged is put aside and stays."""
+    assert _allowed(crowded, "shard-001", "/spill/shard-001/*") == {"s3:PutObject", "s3:GetObject", "s3:DeleteObject"}
+    assert _allowed(crowded, "shard-001", "/spill-broken/shard-001/*") == {"s3:PutObject"}
+    deleting = [
+        json.dumps(statement["Resource"])
+        for statement in _statements(crowded, "shard-001")
+        if "s3:DeleteObject" in statement["Action"]
+    ]
+    assert len(deleting) == 1
+    assert "/spill/shard-001/*" in deleting[0]
 
 
 def test_no_right_of_a_runner_is_unbounded(crowded: Templates) -> None:
@@ -257,7 +270,7 @@ def test_a_dedicated_shard_reaches_its_clinics_sessions_only(crowded: Templates)
     objects = [
         json.dumps(statement["Resource"])
         for statement in _statements(crowded, shard)
-        if "s3:PutObject" in statement["Action"]
+        if "/clinic/" in json.dumps(statement["Resource"])
     ]
     assert len(objects) == 1
     assert f"/clinic/{CLINICS[0]}/*" in objects[0]
