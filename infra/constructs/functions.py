@@ -1,8 +1,9 @@
-"""A Lambda function of this project: its own folder as code, the two layers, a log group, tags."""
+"""A Lambda function of this project: its own folder as code, the two layers, a log group, a role of its own, tags."""
 
 from collections.abc import Mapping
 
-from aws_cdk import Duration, RemovalPolicy, Tags
+from aws_cdk import Aws, Duration, RemovalPolicy, Tags
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -46,6 +47,8 @@ class Layers(Construct):
 class RecadoFunction(Construct):
     """One function of ``functions/``.
 
+    Its role may write its own logs; all else is granted to it one by one.
+
     Args:
         name: the folder's name; the function is called ``recado-<stage>-<name with hyphens>``.
         memory: in MiB; on Lambda it buys CPU in proportion.
@@ -70,10 +73,24 @@ class RecadoFunction(Construct):
             self, "Logs", log_group_name=f"/aws/lambda/{physical_name}", retention_in_days=stage.log_retention_days
         )
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
+        # AWS's managed policy for this allows writing, and making, every log group of the account.
+        role = iam.Role(
+            self,
+            "Role",
+            description=f"What functions/{name} may do",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                resources=[f"arn:aws:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/lambda/{physical_name}:*"],
+            )
+        )
         self.function = lambda_.Function(
             self,
             "Function",
             function_name=physical_name,
+            role=role,
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             handler=f"functions.{name}.handler.handler",

@@ -10,12 +10,6 @@ _READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamod
 _WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
 
 
-def allow_reading(grantee: iam.IGrantable, *tables: dynamodb.ITable) -> None:
-    """Let it read items by key and index."""
-    for table in tables:
-        _allow(grantee, _READ, table.table_arn, f"{table.table_arn}/index/*")
-
-
 def allow_reading_and_writing(grantee: iam.IGrantable, *tables: dynamodb.ITable) -> None:
     """Let it read and write items by key and index."""
     for table in tables:
@@ -40,8 +34,14 @@ def allow_reading_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
 
 def allow_writing_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
     """Let it write new objects and read them back, not delete any."""
-    _allow(grantee, ("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"), f"{bucket.bucket_arn}/*")
+    _allow(grantee, ("s3:PutObject", "s3:GetObject"), f"{bucket.bucket_arn}/*")
     _allow(grantee, ("s3:ListBucket",), bucket.bucket_arn)
+
+
+def allow_being_fed(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
+    """Let Lambda's poller take messages off a queue in a function's name."""
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    _allow(grantee, ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), queue.queue_arn)
 
 
 def allow_receiving(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
@@ -71,26 +71,6 @@ def allow_data_at_rest(grantee: iam.IGrantable, key: kms.IKey, region: str) -> N
             actions=["kms:Decrypt", "kms:GenerateDataKey*"],
             resources=[key.key_arn],
             conditions={"StringEquals": {"kms:ViaService": services}},
-        )
-    )
-
-
-def allow_sealing(grantee: iam.IGrantable, key: kms.IKey) -> None:
-    """Let it seal a clinic's secrets; only under an encryption context that names the clinic."""
-    _allow_with_clinic(grantee, key, "kms:Encrypt")
-
-
-def allow_opening(grantee: iam.IGrantable, key: kms.IKey) -> None:
-    """Let it open what was sealed for a clinic."""
-    _allow_with_clinic(grantee, key, "kms:Decrypt")
-
-
-def _allow_with_clinic(grantee: iam.IGrantable, key: kms.IKey, action: str) -> None:
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=[action],
-            resources=[key.key_arn],
-            conditions={"Null": {"kms:EncryptionContext:clinic": "false"}},
         )
     )
 

@@ -1,17 +1,20 @@
 """The REST API in front of ``functions/api``."""
 
-from typing import Any
+from typing import Any, cast
 
 from aws_cdk import CfnOutput, CfnParameter, Stack, Tags
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.assets import Assets
 from infra.config import Stage
-from infra.constructs import grants
+from infra.constructs import encryption_grants, grants
+from infra.constructs.clinic_access import ClinicAccess
 from infra.constructs.environment import Environment
 from infra.constructs.functions import Layers, RecadoFunction
-from infra.constructs.key_grants import allow_making_keys
+from infra.constructs.item_grants import allow_items, allow_queries
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
 
@@ -52,10 +55,14 @@ class ApiStack(Stack):
             },
         ).function
         tables = data.tables
-        grants.allow_reading_and_writing(api, tables["core"], tables["messages"], tables["runtime"])
-        grants.allow_reading(api, tables["analytics"])
-        grants.allow_data_at_rest(api, data.key, self.region)
-        allow_making_keys(api, tables["keys"], data.key)
+        # Its own rights are for finding out who asks and for what belongs to no clinic; a request then goes on with
+        # those of its clinic.
+        allow_items(api, tables["core"], "GetItem", leading=["platform", "clinic#*"])
+        allow_queries(api, tables["core"], "by_kind", leading=["clinic"])
+        allow_items(api, tables["runtime"], "GetItem", "BatchGetItem", leading=["shard#*"])
+        self._fence(stage, data, api)
+        encryption_grants.allow_reading_through(api, data.key, self.region, "dynamodb")
+        encryption_grants.allow_writing_through(api, data.key, self.region, "sqs")
         for queue in messaging.commands.values():
             grants.allow_sending(api, queue)
             grants.allow_measuring(api, queue)
@@ -76,3 +83,12 @@ class ApiStack(Stack):
         )
         CfnOutput(self, "RestApiId", value=rest.rest_api_id)
         CfnOutput(self, "Url", value=rest.url)
+
+    def _fence(self, stage: Stage, data: DataStack, api: lambda_.Function) -> None:
+        """Give requests of a clinic a role that reaches nothing of any other."""
+        own_role = cast("iam.IRole", api.role)
+        access = ClinicAccess(self, "ClinicAccess", stage=stage, data=data, assumed_by=own_role).role
+        api.add_environment("RECADO_CLINIC_ROLE_ARN", access.role_arn)
+        api.add_to_role_policy(
+            iam.PolicyStatement(actions=["sts:AssumeRole", "sts:TagSession"], resources=[access.role_arn])
+        )

@@ -6,15 +6,14 @@ from aws_cdk import Duration, Stack, Tags
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.assets import Assets
 from infra.config import Stage
-from infra.constructs import grants
+from infra.constructs import encryption_grants, grants
 from infra.constructs.environment import Environment
 from infra.constructs.functions import Layers, RecadoFunction
+from infra.constructs.item_grants import allow_items, allow_queries
 from infra.constructs.key_grants import allow_making_keys, allow_unwrapping_keys
 from infra.constructs.queues import DurableQueue
 from infra.stacks.data import DataStack
@@ -54,7 +53,10 @@ class WorkersStack(Stack):
         environment = self._environment
         function = self._function("recorder", memory=512, environment={**environment.bus(), **environment.key()})
         tables = self._data.tables
-        grants.allow_reading_and_writing(function, tables["core"], tables["messages"], tables["runtime"])
+        allow_items(function, tables["core"], "GetItem", "UpdateItem")
+        allow_items(
+            function, tables["messages"], "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"
+        )
         # It seals what is broken, whose clinic is not to be believed, for the platform.
         allow_making_keys(function, tables["keys"], self._data.key, clinic="platform")
         self._messaging.bus.grant_put_events_to(function)
@@ -64,37 +66,43 @@ class WorkersStack(Stack):
         environment = self._environment
         function = self._function("webhooks", environment={**environment.webhooks(), **environment.key()})
         tables = self._data.tables
-        grants.allow_reading(function, tables["core"])
-        grants.allow_reading_and_writing(function, tables["messages"], tables["runtime"])
-        grants.allow_sending(function, self._messaging.deliveries.queue)
+        allow_items(function, tables["core"], "Query")
+        allow_items(function, tables["messages"], "GetItem", "PutItem")
+        self._send(function, self._messaging.deliveries)
         self._consume(function, self._messaging.webhooks, batch_size=10)
 
     def _add_webhook_attempts(self) -> None:
         environment = self._environment
         function = self._function("webhook_attempts", environment={**environment.webhooks(), **environment.key()})
         tables = self._data.tables
-        grants.allow_reading_and_writing(function, tables["core"], tables["messages"], tables["runtime"])
+        allow_items(function, tables["core"], "GetItem", "UpdateItem")
+        allow_items(function, tables["messages"], "GetItem", "UpdateItem")
+        allow_items(function, tables["runtime"], "PutItem", "DeleteItem")
         allow_unwrapping_keys(function, tables["keys"], self._data.key)
-        grants.allow_sending(function, self._messaging.deliveries.queue)
+        self._send(function, self._messaging.deliveries)
         # One at a time: a slow endpoint then holds up nothing but its own try.
         self._consume(function, self._messaging.deliveries, batch_size=1)
 
     def _add_webhook_schedule(self) -> None:
         function = self._function("webhook_schedule", environment=self._environment.webhooks())
-        grants.allow_reading_and_writing(function, self._data.tables["messages"], self._data.tables["runtime"])
-        grants.allow_sending(function, self._messaging.deliveries.queue)
+        # Of the table of leases and codes it has to do with the buckets only.
+        allow_items(
+            function, self._data.tables["runtime"], "GetItem", "Query", "UpdateItem", "DeleteItem", leading=["due#*"]
+        )
+        self._send(function, self._messaging.deliveries)
         self._every(Duration.minutes(1), function)
 
     def _add_analytics(self) -> None:
         function = self._function("analytics", environment={})
-        grants.allow_reading_and_writing(function, self._data.tables["analytics"])
+        allow_items(function, self._data.tables["analytics"], "PutItem", "UpdateItem")
         self._consume(function, self._messaging.analytics, batch_size=10)
 
     def _add_backup(self) -> None:
         environment = self._environment
         function = self._function("backup", memory=1024, environment={**environment.buckets(), **environment.key()})
-        grants.allow_reading(function, self._data.tables["core"])
-        grants.allow_sealing(function, self._data.key)
+        allow_items(function, self._data.tables["core"], "Query", leading=["clinic#*"])
+        allow_queries(function, self._data.tables["core"], "by_kind", leading=["clinic"])
+        encryption_grants.allow_writing_through(function, self._data.key, self.region, "s3")
         grants.allow_reading_objects(function, self._data.vault)
         grants.allow_writing_objects(function, self._data.backups)
         self._every(Duration.hours(1), function)
@@ -110,20 +118,24 @@ class WorkersStack(Stack):
             memory=memory,
             environment={**self._environment.tables(), **environment},
         ).function
-        grants.allow_data_at_rest(function, self._data.key, self.region)
+        encryption_grants.allow_reading_through(function, self._data.key, self.region, "dynamodb")
         return function
 
+    def _send(self, function: lambda_.Function, target: DurableQueue) -> None:
+        grants.allow_sending(function, target.queue)
+        encryption_grants.allow_writing_through(function, self._data.key, self.region, "sqs")
+
     def _consume(self, function: lambda_.Function, source: DurableQueue, *, batch_size: int) -> None:
-        # By its ARN, so that consuming brings no right on the key: that stands in allow_data_at_rest, through SQS only.
-        queue = sqs.Queue.from_queue_arn(function, "Source", source.queue.queue_arn)
-        function.add_event_source(
-            sources.SqsEventSource(
-                queue,
-                batch_size=batch_size,
-                max_concurrency=self._stage.function_concurrency,
-                report_batch_item_failures=True,
-            )
+        # Not the CDK's event source, which also grants what Lambda's poller never does.
+        function.add_event_source_mapping(
+            "Source",
+            event_source_arn=source.queue.queue_arn,
+            batch_size=batch_size,
+            max_concurrency=self._stage.function_concurrency,
+            report_batch_item_failures=True,
         )
+        grants.allow_being_fed(function, source.queue)
+        encryption_grants.allow_reading_through(function, self._data.key, self.region, "sqs")
 
     def _every(self, period: Duration, function: lambda_.Function) -> None:
         rule = events.Rule(function, "Schedule", schedule=events.Schedule.rate(period))

@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from functions.backup.handler import BackupIncompleteError, handler
+from recado.aws.clients import s3
+from recado.aws.settings import BackupSettings, VaultSettings
 from recado.backups import service, table
 from recado.clinics import service as clinics
 from recado.kernel.errors import ServiceUnavailableError
+from recado.kernel.ids import Prefix, new_id
 from tests.support.aws import EmulatedAws
 from tests.support.lambdas import lambda_context
 
@@ -46,3 +49,16 @@ def test_a_failed_clinic_makes_the_function_fail_so_that_its_alarm_rings(
     monkeypatch.setattr(table, "configuration", broken)
     with pytest.raises(BackupIncompleteError):
         handler(EVENT, lambda_context(remaining_ms=PLENTY_MS))
+
+
+def test_sessions_are_copied_out_of_the_vault(aws: EmulatedAws) -> None:
+    clinic_id = clinics.create_clinic("Clínica Aurora", "America/Sao_Paulo").clinic_id
+    channel_id = new_id(Prefix.CHANNEL)
+    key = f"clinic/{clinic_id}/channel/{channel_id}/session.vault"
+    s3().put_object(Bucket=VaultSettings().vault_bucket, Key=key, Body=b"sealed")
+    assert handler(EVENT, lambda_context(remaining_ms=PLENTY_MS))["backed_up"] == 1
+    made = service.load_manifest(clinic_id, datetime(2026, 11, 22, 13, tzinfo=UTC))
+    assert made is not None
+    assert service.verify(made) == []
+    listed = s3().list_objects_v2(Bucket=BackupSettings().backup_bucket)["Contents"]
+    assert [found["Key"] for found in listed if found["Key"].startswith(f"clinic/{clinic_id}/vault/")]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from functions.webhook_attempts.handler import handler
+from recado.aws import data_keys
 from recado.aws.settings import DeliverySettings
 from recado.kernel.errors import ServiceUnavailableError
 from recado.kernel.ids import Prefix, new_id
@@ -50,3 +51,41 @@ def test_an_attempt_that_could_not_be_made_comes_again_and_the_rest_of_its_batch
     orders = [AttemptRequest(CLINIC, "whk_1", name, 1).to_json() for name in ("dlv_good", "dlv_bad", "dlv_good")]
     answer = handler(sqs_event([*orders, "poison"]), lambda_context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "3"}]}
+
+
+def test_an_endpoint_that_says_it_is_gone_is_disabled(aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECADO_WEBHOOK_ALLOWED_NETWORKS", '["127.0.0.0/8"]')
+    with receiving(saying(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")) as receiver:
+        endpoint, _ = service.create_endpoint(
+            CLINIC, url=f"http://127.0.0.1:{receiver.port}/", event_types=["message.*"]
+        )
+        service.ping(CLINIC, endpoint.webhook_endpoint_id)
+        handler(sqs_event(aws.bodies(DeliverySettings().deliveries_queue_url)), lambda_context())
+    assert not service.get_endpoint(CLINIC, endpoint.webhook_endpoint_id).enabled
+
+
+def test_an_attempt_that_is_due_in_hours_waits_in_a_bucket(aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECADO_WEBHOOK_ALLOWED_NETWORKS", '["127.0.0.0/8"]')
+    monkeypatch.setenv("RECADO_WEBHOOK_RETRY_GAPS", "[0, 7200]")
+    queue = DeliverySettings().deliveries_queue_url
+    with receiving(saying(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")) as receiver:
+        endpoint, _ = service.create_endpoint(
+            CLINIC, url=f"http://127.0.0.1:{receiver.port}/", event_types=["message.*"]
+        )
+        service.ping(CLINIC, endpoint.webhook_endpoint_id)
+        handler(sqs_event(aws.bodies(queue)), lambda_context())
+    assert aws.bodies(queue) == []
+    assert [item for item in aws.items("runtime") if str(item["pk"]).startswith("due#")]
+
+
+def test_a_process_that_has_just_started_opens_the_secret(aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECADO_WEBHOOK_ALLOWED_NETWORKS", '["127.0.0.0/8"]')
+    with receiving(saying(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as receiver:
+        endpoint, _ = service.create_endpoint(
+            CLINIC, url=f"http://127.0.0.1:{receiver.port}/", event_types=["message.*"]
+        )
+        delivery = service.ping(CLINIC, endpoint.webhook_endpoint_id)
+        data_keys.forget()
+        handler(sqs_event(aws.bodies(DeliverySettings().deliveries_queue_url)), lambda_context())
+    stored = service.get_delivery(CLINIC, endpoint.webhook_endpoint_id, delivery.delivery_id)
+    assert stored.status is DeliveryStatus.DELIVERED

@@ -144,3 +144,14 @@ def test_the_logs_tell_ids_and_nothing_of_the_message(
     assert clinic_id in text
     for private in ("Resultado", "977770001", secret, f":{receiver.port}"):
         assert private not in text
+
+
+def test_an_event_that_comes_twice_makes_one_delivery(aws: EmulatedAws, clinic_id: str) -> None:
+    with receiving(saying(OK)) as receiver:
+        endpoint, _ = registered(clinic_id, receiver)
+        event = happened("channel.connected", clinic_id, new_id(Prefix.CHANNEL))
+        carry(aws, event)
+        assert dispatch(sqs_event([bus_body(event)]), lambda_context()) == {"batchItemFailures": []}
+    assert len(receiver.requests) == 1
+    assert len(service.list_deliveries(clinic_id, endpoint.webhook_endpoint_id, limit=10).items) == 1
+    assert aws.bodies(DeliverySettings().deliveries_queue_url) == []

@@ -1,0 +1,159 @@
+"""Least privilege: a role may do exactly what its process was seen doing, and what AWS does in its name."""
+
+import copy
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.infra.template import Templates
+from tests.infra.test_functions import FUNCTIONS
+from tests.support.aws import ENVIRONMENT
+from tests.support.policies.evaluation import Decision, Request, Statement, decide
+from tests.support.policies.recording import CLINIC_ROLE
+from tests.support.policies.requests import arns
+from tests.support.policies.suites import recorded_calls
+from tests.support.policies.templates import Function, ResolvedTemplates, Role
+from tests.support.policies.unseen import of_calls, of_function
+
+CLINIC_ACCESS = "clinic-access"
+ROLES = [*FUNCTIONS, CLINIC_ACCESS]
+# Where the calls have to be recorded first, on a busy machine.
+pytestmark = pytest.mark.timeout(1_200)
+
+WILDCARDS = {
+    r"arn:aws:logs:[^*]+:log-group:/aws/lambda/recado-prod-[a-z-]+:\*": "log streams are named by Lambda",
+    r"arn:aws:s3:::recado-prod-(vault|backups)-[^*]+/\*": "the backup reads and writes every clinic's objects",
+    r"arn:aws:dynamodb:[^*]+/index/\*": "denied: no index of any table may be scanned",
+    r"dynamodb:PartiQL\*": "denied: no statement of any kind",
+}
+"""Every star in an action or a resource of a role, with its reason."""
+
+
+@pytest.fixture(scope="module")
+def resolved(prod: Templates) -> ResolvedTemplates:
+    """The production templates with every reference put in."""
+    return ResolvedTemplates(prod.stacks)
+
+
+def translated(requests: Iterable[Request], function: Function) -> Iterator[Request]:
+    """Put the deployed resources into the place of those of the tests, by the settings that name them."""
+    deployed = arns(function.environment)
+    test = arns({**ENVIRONMENT, "RECADO_CLINIC_ROLE_ARN": CLINIC_ROLE})
+    for request in requests:
+        for setting, arn in test.items():
+            rest = request.resource.removeprefix(arn)
+            if rest != request.resource and (not rest or rest.startswith("/")):
+                assert setting in deployed, f"functions/{function.name} uses {setting}, which it is not told"
+                yield replace(request, resource=deployed[setting] + rest)
+                break
+        else:
+            raise AssertionError(f"no setting of ours names {request.resource}")
+
+
+def _needed(name: str, resolved: ResolvedTemplates) -> tuple[Role, list[Request]]:
+    """Return a role and all that IAM is asked about it; each clinic's calls with its tag."""
+    fenced = name == CLINIC_ACCESS
+    function = resolved.functions()["api" if fenced else name]
+    made: list[Request] = []
+    for call in recorded_calls():
+        if call.process == function.name and (call.clinic is not None) == fenced:
+            tag = {"aws:PrincipalTag/clinic": (call.clinic,)} if call.clinic else {}
+            made += [
+                replace(request, context={**request.context, **tag}) for request in translated(call.requests, function)
+            ]
+    assert made, f"no call of {name} was recorded"
+    key = arns(function.environment).get("RECADO_KMS_KEY_ID") or _key_of(resolved)
+    role = resolved.role_at(function.environment["RECADO_CLINIC_ROLE_ARN"]) if fenced else function.role
+    made += [unseen.request for unseen in of_calls(list(made), key)]
+    if not fenced:
+        made += [unseen.request for unseen in of_function(function, key)]
+    return role, _distinct(made)
+
+
+def _key_of(resolved: ResolvedTemplates) -> str:
+    return arns(resolved.functions()["api"].environment)["RECADO_KMS_KEY_ID"]
+
+
+def _distinct(requests: Iterable[Request]) -> list[Request]:
+    return list({repr(request): request for request in requests}.values())
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_nothing_is_missing(resolved: ResolvedTemplates, name: str) -> None:
+    """Everything that the suites were seen doing, and what AWS does in the role's name, is allowed."""
+    role, needed = _needed(name, resolved)
+    refused = [request for request in needed if decide(role.statements, request) is not Decision.ALLOWED]
+    assert refused == []
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_removing_any_one_right_would_be_noticed(resolved: ResolvedTemplates, name: str) -> None:
+    """Without any single action on any single resource, something that is needed is refused: nothing is too many."""
+    role, needed = _needed(name, resolved)
+    needless = [
+        f"{action} on {resource}"
+        for action, resource, statements in _with_one_right_less(role.statements)
+        if all(decide(statements, request) is Decision.ALLOWED for request in needed)
+    ]
+    assert needless == []
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_each_partition_pattern_is_needed(resolved: ResolvedTemplates, name: str) -> None:
+    """Patterns of leading keys and attributes are no wider than what is used: without one, something is refused."""
+    role, needed = _needed(name, resolved)
+    for place, statement in enumerate(role.statements):
+        for operator, keys in statement.get("Condition", {}).items():
+            for key, wanted in keys.items():
+                if not operator.startswith("ForAllValues") or len(wanted) == 1:
+                    continue
+                for one in wanted:
+                    changed: Any = copy.deepcopy(list(role.statements))
+                    changed[place]["Condition"][operator][key].remove(one)
+                    refused = [request for request in needed if decide(changed, request) is not Decision.ALLOWED]
+                    assert refused, f"{key} {one} is not needed"
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_no_policy_is_managed_by_others(resolved: ResolvedTemplates, name: str) -> None:
+    """AWS's own policies are for everybody: they are wider than any of our processes needs."""
+    assert _needed(name, resolved)[0].managed == ()
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_every_star_has_its_reason(resolved: ResolvedTemplates, name: str) -> None:
+    """Stars in actions and resources are on a list."""
+    role, _ = _needed(name, resolved)
+    for statement in role.statements:
+        for text in (*_listed(statement["Action"]), *_listed(statement["Resource"])):
+            if "*" in text:
+                assert [pattern for pattern in WILDCARDS if re.fullmatch(pattern, text)], text
+
+
+def test_the_functions_do_not_share_a_role(resolved: ResolvedTemplates) -> None:
+    """What one may do, no other may do by that."""
+    functions = resolved.functions().values()
+    assert len({function.role.arn for function in functions}) == len(functions)
+
+
+def _with_one_right_less(statements: Iterable[Statement]) -> Iterator[tuple[str, str, list[Statement]]]:
+    """Yield every allowed action and resource with the statements that lack just this pair."""
+    whole = list(statements)
+    for place, statement in enumerate(whole):
+        if statement["Effect"] != "Allow":
+            continue
+        pairs = [(a, r) for a in _listed(statement["Action"]) for r in _listed(statement["Resource"])]
+        for removed in pairs:
+            rest: list[Mapping[str, Any]] = [
+                {**statement, "Action": action, "Resource": resource}
+                for action, resource in pairs
+                if (action, resource) != removed
+            ]
+            yield (*removed, [*whole[:place], *rest, *whole[place + 1 :]])
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
