@@ -26,20 +26,18 @@ def speak(journals: Path, move: Callable[[Journal], int], *, seconds: float, log
         seconds: how long to wait.
         logger: for what could not be handed on.
     """
-    left = sorted(journals.glob("*.journal"))
+    left = set(journals.glob("*.journal"))
 
     def empty() -> None:
-        while left:
-            journal = Journal(left[0])
+        for path in sorted(left):
             try:
-                while move(journal):
-                    pass
+                _move_all(path, move)
             except Exception:
-                logger.exception("a journal was not handed on", extra={"journal": left[0].name})
-                return
-            finally:
-                journal.close()
-            left.pop(0)
+                # The publisher may still be at work and delete a journal that is empty while it is being opened.
+                if path.exists():
+                    logger.exception("a journal was not handed on", extra={"journal": path.name})
+                    continue
+            left.discard(path)
 
     speaking = threading.Thread(target=empty, name="last words", daemon=True)
     speaking.start()
@@ -47,3 +45,12 @@ def speak(journals: Path, move: Callable[[Journal], int], *, seconds: float, log
     if left:
         logger.error("facts are lost with this task's disk", extra={"journals": len(left)})
     return not left
+
+
+def _move_all(path: Path, move: Callable[[Journal], int]) -> None:
+    journal = Journal(path)
+    try:
+        while move(journal):
+            pass
+    finally:
+        journal.close()

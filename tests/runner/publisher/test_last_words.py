@@ -54,3 +54,23 @@ def test_a_queue_that_hangs_or_refuses_does_not_keep_the_task_alive(tmp_path: Pa
 def test_a_task_without_journals_has_nothing_to_say(tmp_path: Path) -> None:
     """It was fenced before it began."""
     assert speak(tmp_path / "none", lambda _: 0, seconds=1, logger=logger("test"))
+
+
+def test_a_journal_that_fails_keeps_no_other_back(tmp_path: Path) -> None:
+    """The publisher may have deleted one meanwhile; one that is damaged is told, and the others are handed on."""
+    _journals(tmp_path)
+    (tmp_path / "damaged.journal").write_bytes(b"no database" * 1000)
+    gone = tmp_path / "gone.journal"
+    Journal(gone).close()
+    taken: list[str] = []
+
+    def move(journal: Journal) -> int:
+        rows = journal.pending()
+        if not rows:
+            gone.unlink(missing_ok=True)
+        taken.extend(row.entry_id for row in rows)
+        journal.mark_published([row.number for row in rows])
+        return len(rows)
+
+    assert not speak(tmp_path, move, seconds=10, logger=logger("test"))
+    assert len(taken) == 5
