@@ -8,8 +8,9 @@ import shutil
 from enum import StrEnum
 from pathlib import Path
 
+from recado.kernel.errors import DataErasedError
 from session_runner.vault import Stored, Vault
-from session_runner.vault_format import Kind
+from session_runner.vault_object import Kind
 from session_runner.whatsapp.restore import prepare_unclean
 
 _DIRECTORY_MODE = 0o700
@@ -58,6 +59,7 @@ class Credentials:
 
         Raises:
             VaultDamagedError: the vault's object cannot be used.
+            DataErasedError: the clinic's data key was erased.
             VaultFencedError: a newer owner has claimed it.
         """
         if self._live:
@@ -68,11 +70,10 @@ class Credentials:
         stored = self._read()
         if stored is None or stored.kind is Kind.TOMBSTONE:
             return Found.NOTHING
-        clean = stored.clean
         claimed = self._vault.claim(self._clinic_id, self._channel_id, stored)
-        if claimed.snapshot != stored.snapshot or claimed.kind is not stored.kind:
-            # The former owner wrote between our read and our claim: that it ended cleanly is no longer known.
-            clean = False
+        # If anybody wrote between our read and our claim, be it the same snapshot, the session was or is in use: that
+        # it ended cleanly is no longer known.
+        clean = stored.clean and claimed.sequence == stored.sequence + 1
         self._stored = claimed
         if claimed.kind is Kind.TOMBSTONE:
             return Found.NOTHING
@@ -117,9 +118,13 @@ class Credentials:
         Raises:
             VaultFencedError: a newer owner has written.
         """
-        over = self._stored if self._known else self._read()
-        if over is not None and over.kind is not Kind.TOMBSTONE:
-            self._stored = self._vault.bury(self._clinic_id, self._channel_id, over=over)
+        try:
+            over = self._stored if self._known else self._read()
+            if over is not None and over.kind is not Kind.TOMBSTONE:
+                self._stored = self._vault.bury(self._clinic_id, self._channel_id, over=over)
+        except DataErasedError:
+            # Nobody can read what the vault holds: it needs no tombstone, and none could be written.
+            self._stored = None
         self.wipe()
 
     def wipe(self) -> None:

@@ -4,16 +4,25 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from recado.kernel.errors import DataErasedError, ServiceUnavailableError
 from session_runner.convergence import Phase
 from session_runner.host_errors import HostError
 from session_runner.incarnations import Incarnation
 from session_runner.vault import VaultBusyError
-from session_runner.vault_format import VaultDamagedError
+from session_runner.vault_object import VaultDamagedError
 
 if TYPE_CHECKING:
     from session_runner.sessions import Session
 
 SAVE_GAP_SECONDS = 60.0
+_NOT_SAVED = (
+    ClientError,
+    BotoCoreError,
+    VaultBusyError,
+    VaultDamagedError,
+    DataErasedError,
+    ServiceUnavailableError,
+)
 
 
 class Snapshots:
@@ -62,7 +71,7 @@ class Snapshots:
             await session.around.blocking(session.credentials.save, path, clean=clean)
         except HostError as error:
             session.around.logger.warning("no snapshot was taken", extra=session.fields(code=error.code))
-        except (ClientError, BotoCoreError, VaultBusyError, VaultDamagedError):
+        except _NOT_SAVED:
             session.around.logger.exception("a snapshot was not saved", extra=session.fields())
         else:
             self._saved_at = session.around.clock.monotonic()

@@ -5,12 +5,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from recado.channels.model import ChannelState
+from recado.kernel.errors import DataErasedError
 from session_runner.convergence import Phase
 from session_runner.credentials import Found
 from session_runner.host_errors import HostError
 from session_runner.incarnations import Incarnation
 from session_runner.reconnect import Fate
-from session_runner.vault_format import VaultDamagedError
+from session_runner.vault_object import VaultDamagedError
 
 if TYPE_CHECKING:
     from session_runner.sessions import Session
@@ -39,6 +40,9 @@ class Starting:
         except VaultDamagedError as error:
             session.around.logger.exception("the vault's object cannot be used", extra=session.fields(cause=str(error)))
             await session.give_up(ChannelState.FAILED, "vault_damaged")
+            return
+        except DataErasedError:
+            await session.unlink("data_erased")
             return
         if found is Found.NOTHING:
             await session.unlink("credentials_lost")

@@ -1,4 +1,4 @@
-"""The vault: each session's credentials in S3, encrypted, versioned, and written only by the shard's present owner.
+"""The vault: each session's credentials in S3, sealed here, versioned, and written only by the shard's present owner.
 
 Every write is a compare-and-swap by ETag (S3 conditional writes: ``If-Match``, ``If-None-Match: *``) and carries
 the writer's epoch and a nonce. The epoch is the lease's; a higher one in the object means that somebody else owns
@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from session_runner.vault_format import Kind, VaultDamagedError, pack, unpack
+from recado.aws import data_keys
+from session_runner.vault_format import pack, unpack
+from session_runner.vault_object import Kind, Marks, VaultDamagedError
+from session_runner.vault_usage import Usage, tell
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -63,9 +66,10 @@ class Vault:
     Args:
         client: the S3 client.
         bucket: the vault bucket (versioned).
-        kms_key_id: the key for SSE-KMS; the encryption context binds each object to clinic and channel.
+        kms_key_id: the key for SSE-KMS, S3's encryption of what is encrypted under the clinic's data key already.
         epoch: the lease epoch under which this process writes.
         pause: how to wait between tries, in seconds.
+        told: hears what each write took.
     """
 
     def __init__(
@@ -76,18 +80,22 @@ class Vault:
         kms_key_id: str,
         epoch: int,
         pause: Callable[[float], None] = time.sleep,
+        told: Callable[[Usage], None] = tell,
     ) -> None:
         self._client = client
         self._bucket = bucket
         self._kms_key_id = kms_key_id
         self._epoch = epoch
         self._pause = pause
+        self._told = told
 
     def read(self, clinic_id: str, channel_id: str) -> Stored | None:
         """Return what the vault holds for this channel, None when it holds nothing.
 
         Raises:
             VaultDamagedError: what it holds is no vault object of this channel.
+            DataErasedError: the clinic's data key was erased, and all its sessions with it.
+            ServiceUnavailableError: the key store does not answer.
         """
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key_of(clinic_id, channel_id))
@@ -95,8 +103,9 @@ class Vault:
             if _code(error) in _MISSING:
                 return None
             raise
-        kind, snapshot = unpack(answer["Body"].read(), clinic_id, channel_id)
-        return _stored(answer["ETag"], answer.get("Metadata", {}), kind, snapshot)
+        metadata = answer.get("Metadata", {})
+        marks, snapshot = unpack(answer["Body"].read(), clinic_id, channel_id, metadata, data_keys.of)
+        return _stored(answer["ETag"], marks, snapshot)
 
     def claim(self, clinic_id: str, channel_id: str, stored: Stored) -> Stored:
         """Write the same snapshot under our epoch, not clean, before connecting with it.
@@ -136,40 +145,49 @@ class Vault:
         content: tuple[Kind, bytes] | None = None,
     ) -> Stored:
         nonce = secrets.token_hex(16)
-        for attempt in range(_TRIES):
-            if over is not None and over.epoch > self._epoch:
-                raise VaultFencedError(f"epoch {over.epoch} has written, ours is {self._epoch}")
-            kind, snapshot = content or _content_of(over)
-            sequence = over.sequence + 1 if over else 1
-            mine = Stored("", self._epoch, sequence, nonce, clean, kind, snapshot)
-            try:
-                etag = self._put(clinic_id, channel_id, mine, over)
-            except ClientError as error:
-                if _code(error) not in {_PRECONDITION_FAILED, _CONFLICT}:
-                    raise
-                if _code(error) == _CONFLICT:
-                    self._pause(0.05 * 2**attempt)
-                found = self.read(clinic_id, channel_id)
-                if found is not None and found.nonce == nonce:
-                    return found
-                over = found
-            else:
-                return Stored(etag, self._epoch, sequence, nonce, clean, kind, snapshot)
-        raise VaultBusyError("the vault refused every conditional write")
+        purpose = content[0].name.lower() if content else "claim"
+        puts = sent = 0
+        stored: Stored | None = None
+        try:
+            for attempt in range(_TRIES):
+                if over is not None and over.epoch > self._epoch:
+                    raise VaultFencedError(f"epoch {over.epoch} has written, ours is {self._epoch}")
+                kind, snapshot = content or _content_of(over)
+                marks = Marks(kind, self._epoch, over.sequence + 1 if over else 1, nonce, clean)
+                key = data_keys.current(clinic_id)
+                body = pack(marks, snapshot, clinic_id=clinic_id, channel_id=channel_id, key=key)
+                puts, sent = puts + 1, sent + len(body)
+                try:
+                    etag = self._put(clinic_id, channel_id, marks, body, over)
+                except ClientError as error:
+                    if _code(error) not in {_PRECONDITION_FAILED, _CONFLICT}:
+                        raise
+                    if _code(error) == _CONFLICT:
+                        self._pause(0.05 * 2**attempt)
+                    over = self.read(clinic_id, channel_id)
+                    stored = over if over is not None and over.nonce == nonce else None
+                else:
+                    stored = _stored(etag, marks, snapshot)
+                if stored is not None:
+                    return stored
+            raise VaultBusyError("the vault refused every conditional write")
+        finally:
+            self._told(Usage(clinic_id, channel_id, purpose, clean, puts, sent, stored is not None))
 
-    def _put(self, clinic_id: str, channel_id: str, mine: Stored, over: Stored | None) -> str:
+    def _put(self, clinic_id: str, channel_id: str, marks: Marks, body: bytes, over: Stored | None) -> str:
         condition: dict[str, Any] = {"IfMatch": over.etag} if over else {"IfNoneMatch": "*"}
         context = json.dumps({"clinic": clinic_id, "channel": channel_id}, sort_keys=True)
         answer = self._client.put_object(
             Bucket=self._bucket,
             Key=key_of(clinic_id, channel_id),
-            Body=pack(mine.kind, clinic_id, channel_id, mine.snapshot, nonce=bytes.fromhex(mine.nonce)),
+            Body=body,
             ContentType="application/octet-stream",
+            # For people who look; what counts stands encrypted or bound in the object itself.
             Metadata={
-                "epoch": str(mine.epoch),
-                "sequence": str(mine.sequence),
-                "nonce": mine.nonce,
-                "clean": "true" if mine.clean else "false",
+                "epoch": str(marks.epoch),
+                "sequence": str(marks.sequence),
+                "nonce": marks.nonce,
+                "clean": "true" if marks.clean else "false",
             },
             ServerSideEncryption="aws:kms",
             SSEKMSKeyId=self._kms_key_id,
@@ -190,19 +208,8 @@ def _content_of(over: Stored | None) -> tuple[Kind, bytes]:
     return over.kind, over.snapshot
 
 
-def _stored(etag: str, metadata: dict[str, str], kind: Kind, snapshot: bytes) -> Stored:
-    try:
-        return Stored(
-            etag=etag,
-            epoch=int(metadata["epoch"]),
-            sequence=int(metadata["sequence"]),
-            nonce=metadata["nonce"],
-            clean=metadata["clean"] == "true",
-            kind=kind,
-            snapshot=snapshot,
-        )
-    except (KeyError, ValueError) as error:
-        raise VaultDamagedError("without its epoch, sequence, nonce or clean mark") from error
+def _stored(etag: str, marks: Marks, snapshot: bytes) -> Stored:
+    return Stored(etag, marks.epoch, marks.sequence, marks.nonce, marks.clean, marks.kind, snapshot)
 
 
 def _code(error: ClientError) -> str:

@@ -40,7 +40,7 @@ from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
 from session_runner.reconnect import Backoff
 from session_runner.vault import Stored, Vault, VaultFencedError
-from session_runner.vault_format import Kind
+from session_runner.vault_object import Kind
 from tests.support.clock import FixedClock
 
 CLINIC, CHANNEL = "cli_aurora", "chn_recepcao"

@@ -11,7 +11,7 @@ from recado.channels.model import ChannelState, Desired
 from session_runner.liveness import Liveness
 from session_runner.sessions import Session
 from session_runner.vault import Stored
-from session_runner.vault_format import Kind
+from session_runner.vault_object import Kind
 from tests.runner.fakes import CHANNEL, CLINIC, EPOCH, START, FakeHost, MemoryChannels, World, a_channel, until
 
 SNAPSHOT = Stored("1", EPOCH - 1, 1, "n", clean=True, kind=Kind.SNAPSHOT, snapshot=b"keys")

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from recado.channels.model import ChannelState, Desired, Pairing, PairingMethod, UnexpectedNumberError
-from recado.kernel.errors import NumberInUseError
+from recado.kernel.errors import DataErasedError, NumberInUseError
 from recado.messages.status import MessageStatus
 from session_runner.convergence import Phase
 from session_runner.host_errors import HostError
 from session_runner.sessions import Session
 from session_runner.vault import Stored
-from session_runner.vault_format import Kind, VaultDamagedError
+from session_runner.vault_object import Kind, VaultDamagedError
 from tests.runner.fakes import CHANNEL, CLINIC, EPOCH, START, FakeHost, MemoryChannels, World, a_channel, until
 
 C = ChannelState
@@ -258,6 +258,18 @@ def test_a_damaged_vault_object_is_told_and_left_as_it_is(world: World) -> None:
         assert world.hosts == []
 
     world.vault.error = VaultDamagedError("altered")
+    play(world, scenario)
+
+
+@pytest.mark.parametrize("desired", [Desired.CONNECTED, Desired.LOGGED_OUT])
+def test_credentials_under_an_erased_key_are_lost_credentials(world: World, desired: Desired) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        await told(world, (C.LOGGED_OUT, "data_erased"))
+        assert world.channels.made("release_number") == [None]
+        assert world.hosts == []
+
+    world.channels.change(desired=desired)
+    world.vault.error = DataErasedError()
     play(world, scenario)
 
 

@@ -6,9 +6,10 @@ from typing import cast
 
 import pytest
 
+from recado.kernel.errors import DataErasedError
 from session_runner.credentials import Credentials, Found
 from session_runner.vault import Stored, Vault, VaultFencedError
-from session_runner.vault_format import Kind
+from session_runner.vault_object import Kind
 from tests.runner.fakes import CHANNEL, CLINIC, EPOCH, MemoryVault
 
 KEY = (CLINIC, CHANNEL)
@@ -57,6 +58,18 @@ def test_a_former_owner_that_writes_during_the_claim_makes_it_unclean(
     mine = credentials(tmp_path, vault)
     mine.restore()
     assert mine.database.read_bytes() == b"later keys"
+    assert prepared == [mine.database]
+
+
+def test_somebody_who_claims_the_same_snapshot_between_our_read_and_our_claim_makes_it_unclean(
+    tmp_path: Path, vault: MemoryVault, prepared: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That owner may have connected with it, so that its content is the same proves nothing."""
+    vault.stored[KEY] = CLEAN
+    late = replace(CLEAN, epoch=EPOCH, sequence=CLEAN.sequence + 2, clean=False)
+    monkeypatch.setattr(vault, "claim", lambda clinic_id, channel_id, stored: late)
+    mine = credentials(tmp_path, vault)
+    mine.restore()
     assert prepared == [mine.database]
 
 
@@ -113,3 +126,26 @@ def test_another_clinics_channel_of_the_same_name_has_its_own_object(tmp_path: P
     vault.stored[KEY] = CLEAN
     other = Credentials(tmp_path, cast("Vault", vault), "cli_brisa", CHANNEL)
     assert other.restore() is Found.NOTHING
+
+
+def test_the_end_of_a_link_needs_no_tombstone_where_the_key_is_erased(tmp_path: Path) -> None:
+    vault = MemoryVault(error=DataErasedError())
+    mine = credentials(tmp_path, vault)
+    mine.fresh()
+    mine.bury()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_live_file_that_goes_on_after_a_clean_snapshot_takes_the_clean_mark_back(
+    tmp_path: Path, vault: MemoryVault
+) -> None:
+    """A session that was stopped and is started again in the same process has a vault that no longer says clean."""
+    snapshot = tmp_path / "snapshot.db"
+    snapshot.write_bytes(b"newer keys")
+    vault.stored[KEY] = CLEAN
+    mine = credentials(tmp_path / "sessions", vault)
+    mine.restore()
+    mine.save(snapshot, clean=True)
+    assert vault.stored[KEY].clean
+    assert mine.restore() is Found.LIVE
+    assert not vault.stored[KEY].clean
