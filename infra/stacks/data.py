@@ -12,6 +12,9 @@ from constructs import Construct
 from infra.config import Stage
 from infra.tables import TABLES, TableKeys
 
+# The present one and those before it. S3 counts days too, at least one, so there are more of them on a busy day.
+_VAULT_VERSIONS = 5
+
 
 class DataStack(Stack):
     """The key, the tables (one per lifecycle) and the buckets of a stage.
@@ -30,8 +33,10 @@ class DataStack(Stack):
         self._removal = RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY
         self.key = self._make_key()
         self.tables = {keys.name: self._make_table(keys) for keys in TABLES}
-        self.vault = self._make_bucket("vault", versions_kept=Duration.days(30))
-        self.backups = self._make_bucket("backups", versions_kept=Duration.days(90))
+        self.vault = self._make_bucket(
+            "vault", older_versions_kept=Duration.days(1), newer_ones_kept=_VAULT_VERSIONS - 1
+        )
+        self.backups = self._make_bucket("backups", older_versions_kept=Duration.days(90))
         CfnOutput(self, "KeyId", value=self.key.key_id)
         CfnOutput(self, "VaultBucket", value=self.vault.bucket_name)
         CfnOutput(self, "BackupBucket", value=self.backups.bucket_name)
@@ -89,7 +94,10 @@ class DataStack(Stack):
             )
         return table
 
-    def _make_bucket(self, name: str, *, versions_kept: Duration) -> s3.Bucket:
+    def _make_bucket(
+        self, name: str, *, older_versions_kept: Duration, newer_ones_kept: int | None = None
+    ) -> s3.Bucket:
+        """Make a bucket that drops an old version of an object after a while, except for the newest of them."""
         return s3.Bucket(
             self,
             name.capitalize(),
@@ -104,7 +112,8 @@ class DataStack(Stack):
             minimum_tls_version=1.2,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    noncurrent_version_expiration=versions_kept,
+                    noncurrent_version_expiration=older_versions_kept,
+                    noncurrent_versions_to_retain=newer_ones_kept,
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                 )
             ],

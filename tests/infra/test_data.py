@@ -1,5 +1,6 @@
 """Tables, buckets and the key: what must outlive everything, encrypted and restorable."""
 
+import json
 from typing import Any
 
 import pytest
@@ -78,6 +79,16 @@ def test_buckets_are_private_versioned_and_encrypted(prod: Templates) -> None:
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
         assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_the_vault_keeps_the_newest_five_versions_of_a_session(prod: Templates) -> None:
+    """The present one and four before it stay, however old; all others go after a day. Backups go by their age."""
+    vault, backups = (
+        bucket["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"]
+        for bucket in sorted(prod.properties("AWS::S3::Bucket"), key=lambda one: "backups" in json.dumps(one))
+    )
+    assert vault == {"NewerNoncurrentVersions": 4, "NoncurrentDays": 1}
+    assert backups == {"NoncurrentDays": 90}
 
 
 def test_buckets_refuse_plain_http(prod: Templates) -> None:
