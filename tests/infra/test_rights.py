@@ -7,8 +7,8 @@ import pytest
 from tests.infra.template import Templates
 from tests.infra.test_functions import FUNCTIONS
 
-KEY_USERS = {"api": ("GetItem", "PutItem"), "recorder": ("GetItem", "PutItem"), "webhook_attempts": ("GetItem",)}
-"""The functions that use clinics' data keys, and how."""
+KEY_USERS = {"recorder": ("GetItem", "PutItem"), "webhook_attempts": ("GetItem",)}
+"""The functions that use clinics' data keys in their own name, and how; the API does it as the clinic."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
