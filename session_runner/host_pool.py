@@ -4,6 +4,7 @@ A spare makes the difference when a host dies (its sessions need no new process)
 """
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 
 from session_runner.hosts import HostExit
+from session_runner.metrics import Metrics
 
 REFILL_SECONDS = 1.0
 # Their sessions were stopped before; what does not end now would eat the time that handing on the journals needs.
@@ -47,17 +49,37 @@ class RunningHost(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Seat:
-    """A host in the pool and the channels that live on it."""
+    """A host in the pool and the channels that live on it.
+
+    Attributes:
+        host: the process.
+        journal_path: the journal it writes.
+        pairing: whether it only links a device.
+        started_at: when it was ready, in monotonic seconds.
+        channels: the sessions on it.
+        draining: it is to be replaced and takes no further session.
+        unanswered: how often in a row it did not say how it is.
+        memory_bytes: its proportional set size, as last measured.
+    """
 
     host: RunningHost
     journal_path: Path
     pairing: bool
+    started_at: float = field(default_factory=time.monotonic)
     channels: set[str] = field(default_factory=set)
+    draining: bool = False
+    unanswered: int = 0
+    memory_bytes: int = 0
 
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
         return not self.host.exited.done()
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether it waits, empty, for its first session."""
+        return not self.channels and not self.draining
 
 
 class StartHost(Protocol):
@@ -81,6 +103,8 @@ class HostPool:
         on_lost: gets each channel whose host died with it.
         sessions_per_host: how many sessions one process may hold.
         spares: how many idle processes of each kind are kept ready.
+        logger: for hosts that die or do not start.
+        metrics: for the same.
     """
 
     def __init__(
@@ -96,6 +120,7 @@ class HostPool:
         sessions_per_host: int,
         spares: int,
         logger: Logger,
+        metrics: Metrics,
     ) -> None:
         self._start = start
         self._journals = journals
@@ -107,6 +132,7 @@ class HostPool:
         self._sessions_per_host = sessions_per_host
         self._spares = spares
         self._logger = logger
+        self._metrics = metrics
         self._seats: list[Seat] = []
         self._launching = {False: asyncio.Lock(), True: asyncio.Lock()}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,6 +168,20 @@ class HostPool:
         seat.channels.discard(channel_id)
         if seat.pairing:
             seat.host.kill()
+
+    def drain(self, seat: Seat) -> None:
+        """Place no more sessions on this host: it is to be replaced."""
+        seat.draining = True
+        self._refill(pairing=False)
+
+    def undrain(self, seat: Seat) -> None:
+        """Use this host again after all."""
+        seat.draining = False
+
+    async def dismiss(self, seat: Seat) -> None:
+        """End a drained host that no session lives on any more."""
+        self._metrics.count("HostsRecycled")
+        await seat.host.stop(STOP_SECONDS)
 
     def warm_up(self) -> None:
         """Start the spares."""
@@ -190,7 +230,9 @@ class HostPool:
             self._seats.remove(seat)
         self._retire(seat.journal_path)
         ended = seat.host.exited.result()
-        if not self._closed and (seat.channels or not seat.pairing):
+        dismissed = seat.draining and not seat.channels
+        if not self._closed and not dismissed and (seat.channels or not seat.pairing):
+            self._metrics.count("HostsDied")
             self._logger.error(
                 "a host has died",
                 extra={
@@ -215,7 +257,7 @@ class HostPool:
         await asyncio.sleep(REFILL_SECONDS if self._seats else 0)
         while not self._closed:
             async with self._launching[pairing]:
-                if sum(1 for seat in self.seats if seat.pairing is pairing and not seat.channels) >= self._spares:
+                if sum(1 for seat in self.seats if seat.pairing is pairing and seat.is_spare) >= self._spares:
                     return
                 try:
                     await self._launch(pairing=pairing)
@@ -227,5 +269,9 @@ class HostPool:
 
     def _with_room(self) -> Seat | None:
         # The fullest first: few processes, and a spare stays a spare for as long as there is room elsewhere.
-        rooms = [seat for seat in self.seats if not seat.pairing and len(seat.channels) < self._sessions_per_host]
+        rooms = [
+            seat
+            for seat in self.seats
+            if not seat.pairing and not seat.draining and len(seat.channels) < self._sessions_per_host
+        ]
         return max(rooms, key=lambda seat: len(seat.channels), default=None)

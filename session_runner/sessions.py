@@ -116,6 +116,10 @@ class Session:
             self._set_connected(connected=False, cause=Fate.HOST_LOST.value)
             self.post(partial(self._host_lost, self.incarnation))
 
+    def move_away(self, seat: Seat) -> None:
+        """Have a session that runs on this host stopped there and begun on another."""
+        self.post(partial(self._move_away, seat))
+
     async def request(self, kind: str, *, seconds: float, **payload: Any) -> dict[str, Any]:
         """Ask something of the running session.
 
@@ -225,6 +229,10 @@ class Session:
         else:
             await self.report(ChannelState.DISCONNECTED, "requested")
 
+    async def _move_away(self, seat: Seat) -> None:
+        if self.view.phase is Phase.RUNNING and self.incarnation is not None and self.incarnation.seat is seat:
+            await self.end("host_recycled", lost_by="host_recycled")
+
     async def _host_lost(self, incarnation: Incarnation) -> None:
         if incarnation is not self.incarnation:
             return
@@ -318,6 +326,8 @@ class Session:
         self.incarnation = Incarnation(self.around.pool, seat, channel.clinic_id, channel.channel_id)
         self.view.phase = phase
         if phase is Phase.RUNNING:
+            # What went wrong before says nothing about the new incarnation.
+            self._errors = Window(ERROR_WINDOW_SECONDS)
             self._restarts.add(self.around.clock.monotonic())
         self.view.restart_seen = channel.restart_requested_at
         self.view.banned_until = None
@@ -325,16 +335,17 @@ class Session:
         self.view.not_connected_since = self.around.clock.monotonic()
         return self.incarnation
 
-    async def end(self, reason: str, *, clean: bool = False) -> None:
+    async def end(self, reason: str, *, clean: bool = False, lost_by: str | None = None) -> None:
         """Stop the running incarnation, if there is one, and give its seat back.
 
         Args:
             reason: for the log.
             clean: write the final snapshot, marked as complete.
+            lost_by: for the metrics, when it is to be connected again at once.
         """
         incarnation, self.incarnation = self.incarnation, None
         phase, self.view.phase = self.view.phase, Phase.ABSENT
-        self._set_connected(connected=False)
+        self._set_connected(connected=False, cause=lost_by)
         if incarnation is None:
             return
         self.around.logger.info("session ends", extra=self.fields(reason=reason))

@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from session_runner.vitals import HostLimits
+
 
 class RunnerSettings(BaseSettings):
     """The runner's settings, each from the environment variable ``RECADO_<NAME>``.
@@ -25,6 +27,10 @@ class RunnerSettings(BaseSettings):
     runner_directory: Path
     sessions_per_host: Annotated[int, Field(ge=1, le=200)] = 50
     spare_hosts: Annotated[int, Field(ge=0, le=4)] = 1
+    host_most_descriptors: Annotated[int, Field(ge=50)] = 2000
+    host_most_threads: Annotated[int, Field(ge=10)] = 600
+    host_most_memory_mb: Annotated[int, Field(ge=80)] = 750
+    host_rest_seconds: Annotated[float, Field(ge=0)] = 300.0
     session_starts_per_second: Annotated[float, Field(gt=0)] = 20.0
     health_host: str = "127.0.0.1"
     health_port: int = 0
@@ -37,6 +43,16 @@ class RunnerSettings(BaseSettings):
     command_wait_seconds: Annotated[int, Field(ge=0, le=20)] = 20
     blocking_calls: Annotated[int, Field(ge=2, le=64)] = 16
     whatsapp_environment: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def host_limits(self) -> HostLimits:
+        """From where on a host is replaced."""
+        return HostLimits(
+            threads=self.host_most_threads,
+            descriptors=self.host_most_descriptors,
+            memory_bytes=self.host_most_memory_mb * 1024 * 1024,
+            rest=self.host_rest_seconds,
+        )
 
     @property
     def command_queue_url(self) -> str:

@@ -76,6 +76,7 @@ class Supervisor:
         self._pool: HostPool | None = None
         self._publication: Publication | None = None
         self._around: Surroundings | None = None
+        self._liveness: Liveness | None = None
 
     def stop(self) -> None:
         """Have ``run`` end in order."""
@@ -121,6 +122,7 @@ class Supervisor:
             sessions_per_host=settings.sessions_per_host,
             spares=settings.spare_hosts,
             logger=self._logger,
+            metrics=self._metrics,
         )
         around = self._around = Surroundings(
             shard_id=settings.shard_id,
@@ -155,12 +157,12 @@ class Supervisor:
             clock=self._clock,
             logger=self._logger,
         )
-        liveness = Liveness(lambda: self._sessions, pool, around, settings.liveness_seconds)
+        self._liveness = Liveness(lambda: self._sessions, pool, around, settings.liveness_seconds, settings.host_limits)
         measuring = Measuring(self._metrics, self._states, pool, publisher, self._clock)
         self._tasks += [
             asyncio.create_task(measuring.run(), name="measuring"),
             asyncio.create_task(commands.run(), name="commands"),
-            asyncio.create_task(liveness.run(), name="liveness"),
+            asyncio.create_task(self._liveness.run(), name="liveness"),
             asyncio.create_task(self._reread(), name="reread"),
         ]
         self._state = "running"
@@ -305,6 +307,7 @@ class Supervisor:
             "hosts": [
                 {"pid": seat.host.pid, "pairing": seat.pairing, "sessions": len(seat.channels)} for seat in seats
             ],
+            "degraded": self._liveness.degraded if self._liveness else {},
             "journal_pending": self._publication.publisher.pending if self._publication else 0,
         }
 

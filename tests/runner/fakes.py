@@ -428,6 +428,7 @@ class World:
             sessions_per_host=50,
             spares=0,
             logger=quiet,
+            metrics=self.metrics,
         )
         values: dict[str, Any] = {
             "shard_id": "shard-001",

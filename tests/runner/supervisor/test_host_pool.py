@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 
 from session_runner import host_pool as module
 from session_runner.host_pool import HostPool, RunningHost, Seat
+from session_runner.metrics import Metrics
 from tests.runner.fakes import FakeHost, until
 
 
@@ -23,6 +24,7 @@ class Yard:
         self.watched: list[Path] = []
         self.written: list[Path] = []
         self.lost: list[str] = []
+        self.lines: list[str] = []
         self.notices: list[dict[str, Any]] = []
 
     async def start(
@@ -50,6 +52,7 @@ class Yard:
             sessions_per_host=sessions,
             spares=spares,
             logger=Logger(service="test", level="CRITICAL"),
+            metrics=Metrics("test", "shard-001", self.lines.append),
         )
 
 
