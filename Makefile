@@ -12,7 +12,7 @@ RUN_OPTIONS = --state "$(STATE)" \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run stop receiver admin-key phones tour \
-	test test-fast test-e2e lint format layers synth diff deploy destroy image bench soak lock clean
+	test test-fast test-e2e lint format layers synth diff deploy destroy image bench soak chaos lock clean
 
 help: ## list the commands
 	@printf 'Recado: two commands are enough on a fresh machine: make run, make test\n\n'
@@ -76,7 +76,7 @@ diff deploy destroy:
 	@exec $(PYTHON_BIN) -m infra.command_line $@ --stage $(STAGE)
 
 image: setup ## build the runner's image with buildah, start it here and pair a phone with it; needs root
-	$(PYTHON_BIN) -m local.image --options '$(IMAGE_OPTIONS)'
+	$(PYTHON_BIN) -m local.image --options '$(IMAGE_OPTIONS)' $(if $(BASE_PYTHON),--base-python $(BASE_PYTHON))
 	$(PYTHON_BIN) -m pytest tests/e2e/image
 
 bench: setup ## measure; needs a quiet machine
@@ -84,6 +84,9 @@ bench: setup ## measure; needs a quiet machine
 
 soak: setup ## run for long and look for leaks
 	@exec $(PYTHON_BIN) -m tests.bench.soak
+
+chaos: setup ## kill, freeze and cut off parts of the platform, and account for every message (CHAOS="--host-kills 100 …")
+	@exec $(PYTHON_BIN) -m tests.chaos $(CHAOS)
 
 lock: setup ## lock the newest versions that requirements/*.in allow
 	$(PYTHON_BIN) -m local.lock

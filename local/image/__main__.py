@@ -14,6 +14,7 @@ def main() -> int:
     """Build the image; return 1 with the reason where that is not possible."""
     parser = argparse.ArgumentParser(prog="python -m local.image", description=__doc__)
     parser.add_argument("--options", default="", help="more options of buildah bud, in one word for the shell")
+    parser.add_argument("--base-python", default="python3.13", help="copied into the base image if that is missing")
     arguments = parser.parse_args()
     reason = missing()
     if reason:
@@ -21,7 +22,7 @@ def main() -> int:
         return 1
     started = time.monotonic()
     try:
-        total = build(shlex.split(arguments.options))
+        total = build(shlex.split(arguments.options), arguments.base_python)
     except (NoStandInError, subprocess.CalledProcessError) as error:
         print(f"image: not built: {error}", file=sys.stderr)
         return 1

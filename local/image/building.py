@@ -24,20 +24,21 @@ def missing() -> str | None:
     return None
 
 
-def build(options: Sequence[str] = ()) -> int:
+def build(options: Sequence[str], base_python: str) -> int:
     """Build the image and return its size in bytes.
 
     The base image is made here if it is not there yet: pull it beforehand where a registry can be reached.
 
     Args:
         options: more options for ``buildah bud``, such as volumes with this machine's settings of pip.
+        base_python: the Python 3.13 for the base image, if that has to be made.
 
     Raises:
         NoStandInError: the base image cannot be made.
         subprocess.CalledProcessError: a step of the Dockerfile failed; what it printed stands above.
     """
     if not exists(NAME):
-        make_stand_in()
+        make_stand_in(base_python)
     with tempfile.TemporaryDirectory(prefix="recado-image-") as temporary:
         folder = StagedAssets(staging=Path(temporary)).runner_image()
         command = ["buildah", "bud", "--isolation", "chroot", "--pull-never", "--layers=false", *options]

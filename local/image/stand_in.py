@@ -25,8 +25,11 @@ class NoStandInError(Exception):
     """Something needed for the stand-in is missing here; says what."""
 
 
-def make_stand_in() -> None:
+def make_stand_in(python: str) -> None:
     """Put the stand-in into buildah's store; takes about a minute.
+
+    Args:
+        python: a CPython 3.13 of this machine, which is copied.
 
     Raises:
         NoStandInError: debootstrap or a Python 3.13 is missing.
@@ -34,7 +37,7 @@ def make_stand_in() -> None:
     """
     if shutil.which("debootstrap") is None:
         raise NoStandInError("debootstrap is missing (apt install debootstrap)")
-    python = _python_prefix()
+    prefix = _prefix_of(python)
     with tempfile.TemporaryDirectory(prefix="recado-base-") as temporary:
         root = Path(temporary) / "root"
         subprocess.run(
@@ -42,17 +45,16 @@ def make_stand_in() -> None:
             check=True,
             stdout=sys.stderr,
         )
-        _install_python(python, root)
+        _install_python(prefix, root)
         _commit(root)
 
 
-def _python_prefix() -> Path:
+def _prefix_of(python: str) -> Path:
+    look = "import sys; assert sys.version_info[:2] == (3, 13); print(sys.base_prefix)"
     try:
-        found = subprocess.run(
-            [_PYTHON, "-c", "import sys; print(sys.base_prefix)"], check=True, capture_output=True, text=True
-        )
+        found = subprocess.run([python, "-c", look], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise NoStandInError(f"{_PYTHON} is missing, and the base image has to have one") from error
+        raise NoStandInError(f"{python} is no Python 3.13, and the base image has to have one") from error
     return Path(found.stdout.strip())
 
 
