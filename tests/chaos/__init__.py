@@ -1,0 +1,1 @@
+"""Chaos: kills, losses, pauses and outages under paced traffic, and then every message is accounted for."""
