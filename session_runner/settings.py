@@ -27,8 +27,8 @@ class RunnerSettings(BaseSettings):
     runner_directory: Path
     sessions_per_host: Annotated[int, Field(ge=1, le=200)] = 50
     spare_hosts: Annotated[int, Field(ge=0, le=4)] = 1
-    host_most_descriptors: Annotated[int, Field(ge=50)] = 2000
-    host_most_threads: Annotated[int, Field(ge=10)] = 600
+    host_most_descriptors: Annotated[int, Field(ge=10)] = 2000
+    host_most_threads: Annotated[int, Field(ge=2)] = 600
     host_most_memory_mb: Annotated[int, Field(ge=80)] = 750
     host_rest_seconds: Annotated[float, Field(ge=0)] = 300.0
     session_starts_per_second: Annotated[float, Field(gt=0)] = 20.0
