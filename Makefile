@@ -12,7 +12,7 @@ RUN_OPTIONS = --state "$(STATE)" \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run stop receiver admin-key phones tour \
-	test test-fast test-e2e lint format layers synth diff deploy destroy image bench soak chaos lock clean
+	test test-fast test-e2e lint format layers synth bootstrap diff deploy destroy image bench soak chaos lock clean
 
 help: ## list the commands
 	@printf 'Recado: two commands are enough on a fresh machine: make run, make test\n\n'
@@ -69,10 +69,11 @@ synth: layers ## write the CloudFormation templates of STAGE into cdk.out
 	JSII_NODE="$$($(PYTHON_BIN) -m local.node)" CDK_OUTDIR=cdk.out CDK_CONTEXT_JSON='{"stage":"$(STAGE)"}' \
 		$(PYTHON_BIN) -m infra.app
 
-diff: layers ## compare STAGE with what is deployed in the AWS account of your credentials
+bootstrap: layers ## prepare the AWS account of your credentials for deployments, once per account and region
+diff: layers ## compare STAGE with what is deployed in that account
 deploy: layers ## deploy STAGE into that account; read docs/deploy.md first
 destroy: layers ## remove STAGE from it; tables, buckets and key stay where the stage keeps its data
-diff deploy destroy:
+bootstrap diff deploy destroy:
 	@exec $(PYTHON_BIN) -m infra.command_line $@ --stage $(STAGE)
 
 image: setup ## build the runner's image with buildah, start it here and pair a phone with it; needs root

@@ -1,4 +1,4 @@
-"""``python -m infra.command_line diff|deploy|destroy --stage dev``: the CDK's own command line, locked like all else.
+"""``python -m infra.command_line bootstrap|diff|deploy|destroy --stage dev``: the CDK's command line, locked as all else is.
 
 It runs on the Node that comes with the Python packages, so that none need be installed. Credentials, region and
 profile are the AWS SDK's usual ones; the image is built by Docker, or by what ``CDK_DOCKER`` names.
@@ -19,6 +19,7 @@ _LOCKED = REPOSITORY / "infra" / "cli"
 _FILES = ("package.json", "package-lock.json")
 _STAMP = "installed-from"
 _OPTIONS = {
+    "bootstrap": [],
     "diff": [],
     "deploy": ["--all", "--require-approval", "broadening"],
     "destroy": ["--all"],

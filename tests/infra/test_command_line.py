@@ -24,11 +24,11 @@ def test_the_command_line_is_locked_by_hash_to_one_version() -> None:
     assert "resolved" not in locked["node_modules/aws-cdk"]
 
 
-@pytest.mark.parametrize("what", ["diff", "deploy", "destroy"])
+@pytest.mark.parametrize("what", ["bootstrap", "diff", "deploy", "destroy"])
 def test_a_stage_is_named_to_the_app(what: str) -> None:
     """The stage of the command is the one that is synthesised; widened rights are asked about before a deployment."""
     words = command(what, "staging", Path("cdk"))
     assert words[:3] == [str(node()), "cdk", what]
     assert words[words.index("--context") + 1] == "stage=staging"
     assert ("--require-approval" in words) is (what == "deploy")
-    assert ("--all" in words) is (what != "diff")
+    assert ("--all" in words) is (what in {"deploy", "destroy"})
