@@ -1,4 +1,4 @@
-"""``python -m infra.command_line bootstrap|diff|deploy|destroy --stage dev``: the CDK's command line, locked as all else is.
+"""``python -m infra.command_line bootstrap|diff|deploy|destroy --stage dev``: the CDK's command line, locked.
 
 It runs on the Node that comes with the Python packages, so that none need be installed. Credentials, region and
 profile are the AWS SDK's usual ones; the image is built by Docker, or by what ``CDK_DOCKER`` names.
