@@ -1,5 +1,6 @@
 """What must outlive every deployment: the key, the tables and the buckets."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack, Tags
@@ -14,6 +15,20 @@ from infra.tables import TABLES, TableKeys
 
 # The present one and those before it. S3 counts days too, at least one, so there are more of them on a busy day.
 _VAULT_VERSIONS = 5
+_VAULT_RULES = (
+    s3.LifecycleRule(
+        prefix="clinic/",
+        noncurrent_version_expiration=Duration.days(1),
+        noncurrent_versions_to_retain=_VAULT_VERSIONS - 1,
+    ),
+    # What runners spilled is deleted once replayed: nothing of it may stay as an old version.
+    s3.LifecycleRule(prefix="spill/", noncurrent_version_expiration=Duration.days(1)),
+    s3.LifecycleRule(
+        prefix="spill-broken/", expiration=Duration.days(30), noncurrent_version_expiration=Duration.days(1)
+    ),
+    s3.LifecycleRule(expired_object_delete_marker=True),
+)
+_BACKUP_RULES = (s3.LifecycleRule(noncurrent_version_expiration=Duration.days(90)),)
 
 
 class DataStack(Stack):
@@ -22,8 +37,8 @@ class DataStack(Stack):
     Attributes:
         key: encrypts everything at rest.
         tables: the tables by their short names.
-        vault: holds the sessions' credentials.
-        backups: holds the hourly backups and what the runner spills.
+        vault: holds the sessions' credentials and what runners spill.
+        backups: holds the hourly backups.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, **options: Any) -> None:
@@ -33,10 +48,8 @@ class DataStack(Stack):
         self._removal = RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY
         self.key = self._make_key()
         self.tables = {keys.name: self._make_table(keys) for keys in TABLES}
-        self.vault = self._make_bucket(
-            "vault", older_versions_kept=Duration.days(1), newer_ones_kept=_VAULT_VERSIONS - 1
-        )
-        self.backups = self._make_bucket("backups", older_versions_kept=Duration.days(90))
+        self.vault = self._make_bucket("vault", _VAULT_RULES)
+        self.backups = self._make_bucket("backups", _BACKUP_RULES)
         CfnOutput(self, "KeyId", value=self.key.key_id)
         CfnOutput(self, "VaultBucket", value=self.vault.bucket_name)
         CfnOutput(self, "BackupBucket", value=self.backups.bucket_name)
@@ -94,10 +107,8 @@ class DataStack(Stack):
             )
         return table
 
-    def _make_bucket(
-        self, name: str, *, older_versions_kept: Duration, newer_ones_kept: int | None = None
-    ) -> s3.Bucket:
-        """Make a bucket that drops an old version of an object after a while, except for the newest of them."""
+    def _make_bucket(self, name: str, rules: Sequence[s3.LifecycleRule]) -> s3.Bucket:
+        """Make a bucket that drops versions and objects by these rules."""
         return s3.Bucket(
             self,
             name.capitalize(),
@@ -110,12 +121,6 @@ class DataStack(Stack):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    noncurrent_version_expiration=older_versions_kept,
-                    noncurrent_versions_to_retain=newer_ones_kept,
-                    abort_incomplete_multipart_upload_after=Duration.days(1),
-                )
-            ],
+            lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)), *rules],
             removal_policy=self._removal,
         )

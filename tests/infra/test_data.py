@@ -81,14 +81,24 @@ def test_buckets_are_private_versioned_and_encrypted(prod: Templates) -> None:
         assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
 
 
+def _rules(prod: Templates, bucket: str) -> dict[str, dict[str, Any]]:
+    found = next(one for one in prod.properties("AWS::S3::Bucket") if f"-{bucket}-" in json.dumps(one["BucketName"]))
+    rules = found["LifecycleConfiguration"]["Rules"]
+    return {rule.get("Prefix", ""): rule for rule in rules if "NoncurrentVersionExpiration" in rule}
+
+
 def test_the_vault_keeps_the_newest_five_versions_of_a_session(prod: Templates) -> None:
     """The present one and four before it stay, however old; all others go after a day. Backups go by their age."""
-    vault, backups = (
-        bucket["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"]
-        for bucket in sorted(prod.properties("AWS::S3::Bucket"), key=lambda one: "backups" in json.dumps(one))
-    )
-    assert vault == {"NewerNoncurrentVersions": 4, "NoncurrentDays": 1}
-    assert backups == {"NoncurrentDays": 90}
+    kept = _rules(prod, "vault")["clinic/"]["NoncurrentVersionExpiration"]
+    assert kept == {"NewerNoncurrentVersions": 4, "NoncurrentDays": 1}
+    assert _rules(prod, "backups")[""]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
+
+
+def test_nothing_that_was_spilled_stays(prod: Templates) -> None:
+    """What a runner spilled goes with its last version; what could not be read goes after a month."""
+    rules = _rules(prod, "vault")
+    assert rules["spill/"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert rules["spill-broken/"]["ExpirationInDays"] == 30
 
 
 def test_buckets_refuse_plain_http(prod: Templates) -> None:
