@@ -1,6 +1,6 @@
 """A clinic seen from outside: the view that measurements use, and what tests ask of it besides."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -58,11 +58,7 @@ class Desk(Clinic):
     async def until_state(self, *states: str) -> dict[str, Any]:
         """Wait until the channel is in one of these states and return it."""
 
-        async def probe() -> dict[str, Any] | None:
-            found: dict[str, Any] = await self.channel()
-            return found if found["state"] in states else None
-
-        return await eventually(probe, f"the channel is {' or '.join(states)}")
+        return await self._until("state", self.channel, states)
 
     async def message(self, message_id: str) -> dict[str, Any]:
         """Return one message of the channel."""
@@ -72,11 +68,7 @@ class Desk(Clinic):
     async def until_status(self, message_id: str, *statuses: str) -> dict[str, Any]:
         """Wait until a message has one of these statuses and return it."""
 
-        async def probe() -> dict[str, Any] | None:
-            found = await self.message(message_id)
-            return found if found["status"] in statuses else None
-
-        return await eventually(probe, f"the message is {' or '.join(statuses)}")
+        return await self._until("status", lambda: self.message(message_id), statuses)
 
     async def endpoint(self, url: str, event_types: Sequence[str], **more: Any) -> dict[str, Any]:
         """Register a webhook endpoint and return it with its secret."""
@@ -107,11 +99,7 @@ class Desk(Clinic):
     async def until_delivery(self, endpoint_id: str, delivery_id: str, *statuses: str) -> dict[str, Any]:
         """Wait until a delivery has one of these statuses and return it."""
 
-        async def probe() -> dict[str, Any] | None:
-            found = await self.delivery(endpoint_id, delivery_id)
-            return found if found["status"] in statuses else None
-
-        return await eventually(probe, f"the delivery is {' or '.join(statuses)}")
+        return await self._until("status", lambda: self.delivery(endpoint_id, delivery_id), statuses)
 
     async def volume(self) -> dict[str, int]:
         """Return how many messages the clinic had in and out round the present hour."""
@@ -121,3 +109,14 @@ class Desk(Clinic):
         answer.raise_for_status()
         totals: dict[str, int] = answer.json()["totals"]
         return totals
+
+    async def _until(
+        self, field: str, read: Callable[[], Awaitable[dict[str, Any]]], values: Sequence[str]
+    ) -> dict[str, Any]:
+        last: dict[str, Any] = {}
+
+        async def probe() -> dict[str, Any] | None:
+            last.update(await read())
+            return last if last[field] in values else None
+
+        return await eventually(probe, lambda: f"{field} becomes {' or '.join(values)}; at last: {last}")
