@@ -95,6 +95,7 @@ def test_what_names_no_partition_is_denied_outright(role: Role, api: Function, a
 @pytest.mark.parametrize(
     "partition",
     [f"clinic#{CLINIC}0", f"clinic#{CLINIC[:-1]}", f"clinic#{OTHER}", "platform", "number#5511977770001", "shard#s"],
+    ids=["longer", "shorter", "other", "platform", "number", "shard"],
 )
 @pytest.mark.parametrize("action", ["GetItem", "PutItem"])
 def test_only_the_clinics_own_partitions_are_open(role: Role, api: Function, action: str, partition: str) -> None:
