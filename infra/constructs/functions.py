@@ -98,12 +98,7 @@ class RecadoFunction(Construct):
             layers=layers.versions,
             memory_size=memory,
             timeout=Duration.seconds(FUNCTION_TIMEOUTS[name]),
-            environment={
-                **environment,
-                "RECADO_STAGE": stage.name,
-                "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": "Recado",
-            },
+            environment={**environment, "RECADO_STAGE": stage.name},
             log_group=logs.LogGroup.from_log_group_name(self, "LogGroup", log_group.ref),
         )
         Tags.of(self).add("recado:component", name)

@@ -230,8 +230,6 @@ class Stack:
             **deployment.environment(),
             "RECADO_SHARD_ID": shard_id,
             "RECADO_HEALTH_HOST": HOST,
-            "POWERTOOLS_SERVICE_NAME": "session_runner",
-            "POWERTOOLS_METRICS_NAMESPACE": "Recado",
             **self._whatsapp_environment(addresses),
         }
 
