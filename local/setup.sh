@@ -67,9 +67,9 @@ make_environment() { # folder, lock file
 make_importable() {
     packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     printf '%s\n%s\n' "$(pwd)" "$(pwd)/layers/core/python" > "$packages/recado.pth"
-    rm -f "$packages/libmagic.pth"
     # The WhatsApp client needs libmagic, a system library. Where it is not installed, a locked package brings one.
-    if ! .venv/bin/python -c 'import magic' 2> /dev/null; then
+    # Asked without the search path that this very package leaves to the processes below it, or it would vouch for itself.
+    if ! env -u LD_LIBRARY_PATH -u LIBRARY_PATH .venv/bin/python -c 'import magic' 2> /dev/null; then
         printf 'import pylibmagic\n' > "$packages/libmagic.pth"
         .venv/bin/python -c 'import magic' 2> /dev/null || fail "libmagic is missing and the bundled one does not load here.
        Install it: apt install libmagic1, dnf install file-libs, apk add libmagic or brew install libmagic"
