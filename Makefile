@@ -80,10 +80,10 @@ image: setup ## build the runner's image with buildah, start it here and pair a 
 	$(PYTHON_BIN) -m local.image --options '$(IMAGE_OPTIONS)' $(if $(BASE_PYTHON),--base-python $(BASE_PYTHON))
 	$(PYTHON_BIN) -m pytest tests/e2e/image
 
-bench: setup ## measure; needs a quiet machine
+bench: setup ## measure latency, AWS calls, a host kill and idle sessions; needs a quiet machine
 	@exec $(PYTHON_BIN) -m tests.bench
 
-soak: setup ## run for long and look for leaks
+soak: setup ## let two clinics talk both ways for minutes; every record must agree to the message
 	@exec $(PYTHON_BIN) -m tests.bench.soak
 
 chaos: setup ## kill, freeze and cut off parts of the platform, and account for every message (CHAOS="--host-kills 100 …")
