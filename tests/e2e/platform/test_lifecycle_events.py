@@ -31,7 +31,8 @@ class Observed:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The channel's events in the order in which things happened."""
-        return sorted(self.server.events_at(self.path), key=lambda event: (event["sequence"], event["type"]))
+        own = [event for event in self.server.events_at(self.path) if event["channel_id"] == self.desk.channel_id]
+        return sorted(own, key=lambda event: (event["sequence"], event["type"]))
 
     async def told(self, *types: str, after: int = 0) -> list[dict[str, Any]]:
         """Wait until events of these types, and each one's ``channel.state_changed``, have come; return all of them.
@@ -184,8 +185,7 @@ async def test_a_number_that_another_clinic_holds_is_rejected_and_nothing_disclo
         "use_another_number",
         None,
     )
-    await observed.told("channel.rejected")
-    events = [event for event in observed.events if event["channel_id"] == observed.desk.channel_id]
+    events = await observed.told("channel.rejected")
     assert _states(events)[-1] == ("rejected", "number_in_use")
     for theirs in (aurora.clinic_id, aurora.channel_id, aurora.number, str(holder["lid"]).partition("@")[0]):
         assert theirs not in str(events)
