@@ -1,17 +1,13 @@
 """The AWS emulator (ministack) as a part of the stack."""
 
-import asyncio
 import shutil
 from pathlib import Path
-
-import aiohttp
 
 from local.stack.environment import REGION, base_environment
 from local.stack.part import Part
 from local.stack.ports import HOST
 from local.stack.state import CHECKOUT, StateFolder, read_json, write_private
 
-_READY_SECONDS = 30
 _PORT_FILE = "port.json"
 EMULATOR_PYTHON = CHECKOUT / ".venv-emulator" / "bin" / "python"
 
@@ -68,26 +64,6 @@ def emulator_part(
         logs=state.logs,
         holding=holding,
     )
-
-
-async def until_ready(part: Part, endpoint: str) -> None:
-    """Wait until the emulator answers.
-
-    Raises:
-        PartFailedError: it ended, or did not answer within 30 s.
-    """
-    async with aiohttp.ClientSession() as client:
-        for _ in range(_READY_SECONDS * 20):
-            if not part.running and part.pid is not None:
-                raise part.failure("ended while starting")
-            try:
-                async with client.get(f"{endpoint}/_ministack/ready") as answer:
-                    if answer.ok:
-                        return
-            except aiohttp.ClientError:
-                pass  # not listening yet
-            await asyncio.sleep(0.05)
-    raise part.failure(f"did not answer within {_READY_SECONDS} s")
 
 
 def _carry_over(state: StateFolder, saved: Path, port: int) -> None:

@@ -1,6 +1,5 @@
 """The WhatsApp simulator as a part of the stack, and the people on its phones."""
 
-import asyncio
 import sys
 from typing import Any
 
@@ -10,7 +9,6 @@ from local.stack.environment import base_environment
 from local.stack.part import Part
 from local.stack.state import CHECKOUT, StateFolder
 
-_READY_SECONDS = 30
 CLINIC_PHONES = tuple(f"55119888800{number:02d}" for number in range(1, 11))
 _FIRST_NAMES = ("Ana", "Bruno", "Carla", "Diego", "Elisa", "Fábio", "Gabriela", "Hugo", "Inês", "João")
 _CONTACTS = 50
@@ -27,26 +25,6 @@ def simulator_part(state: StateFolder, port: int, *, holding: int | None = None)
         logs=state.logs,
         holding=holding,
     )
-
-
-async def until_ready(part: Part, url: str) -> None:
-    """Wait until the simulator answers.
-
-    Raises:
-        PartFailedError: it ended, or did not answer within 30 s.
-    """
-    async with aiohttp.ClientSession() as client:
-        for _ in range(_READY_SECONDS * 20):
-            if not part.running and part.pid is not None:
-                raise part.failure("ended while starting")
-            try:
-                async with client.get(f"{url}/health") as answer:
-                    if answer.ok:
-                        return
-            except aiohttp.ClientError:
-                pass  # not listening yet
-            await asyncio.sleep(0.05)
-    raise part.failure(f"did not answer within {_READY_SECONDS} s")
 
 
 def people() -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from local.stack.generation import Generation, LostStateError, lost_parts
 from local.stack.options import StackOptions
 from local.stack.part import Part, PartFailedError
 from local.stack.ports import HOST, free_port
+from local.stack.readiness import until_answers
 from local.stack.report import Report
 from local.stack.state import CHECKOUT, StateFolder
 from local.stack.synthesis import templates
@@ -145,12 +146,12 @@ class Stack:
             self._state, _port(addresses.emulator), holding=self._holding, functions_endpoint=addresses.faults
         )
         await self._emulator.start()
-        await emulator.until_ready(self._emulator, addresses.emulator)
+        await until_answers(self._emulator, f"{addresses.emulator}/_ministack/ready")
         self._watch(self._fail_with(self._emulator))
         if addresses.faults is not None:
             self._faults = fault_proxy.fault_proxy_part(self._state, addresses.emulator, _port(addresses.faults))
             await self._faults.start()
-            await fault_proxy.until_ready(self._faults, addresses.faults)
+            await until_answers(self._faults, f"{addresses.faults}/faults")
             self._watch(self._fail_with(self._faults))
 
     async def _start_simulator(self, addresses: Addresses) -> None:
@@ -158,7 +159,7 @@ class Stack:
             return
         self._simulator = simulator.simulator_part(self._state, _port(addresses.phones), holding=self._holding)
         await self._simulator.start()
-        await simulator.until_ready(self._simulator, addresses.phones)
+        await until_answers(self._simulator, f"{addresses.phones}/health")
         self._watch(self._keep_simulator(self._simulator, addresses.phones))
 
     async def _build(self) -> None:
@@ -314,7 +315,7 @@ class Stack:
             status = await part.wait()
             self._report(f"{part.failure(f'ended with status {status}')}\n  it is started again")
             await part.start()
-            await simulator.until_ready(part, url)
+            await until_answers(part, f"{url}/health")
             self._describe()
 
 
