@@ -17,18 +17,18 @@ from tests.support.running_stack import RunningStack
 _NUMBERS = itertools.count(5511961000001)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def addresses(stack: RunningStack) -> Addresses:
     """Where the session's stack listens."""
     return addresses_of(stack)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def phones(addresses: Addresses) -> AsyncIterator[Phones]:
     """The simulator's phones."""
     opened = Phones(addresses.phones)
@@ -42,7 +42,7 @@ def number() -> Callable[[], str]:
     return lambda: str(next(_NUMBERS))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def aurora(addresses: Addresses, phones: Phones, number: Callable[[], str]) -> AsyncIterator[Desk]:
     """A clinic with a connected channel."""
     desk = await Desk.create(addresses, "Clínica Aurora")
@@ -51,7 +51,7 @@ async def aurora(addresses: Addresses, phones: Phones, number: Callable[[], str]
     await desk.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def brisa(addresses: Addresses, phones: Phones, number: Callable[[], str]) -> AsyncIterator[Desk]:
     """Another clinic with a connected channel."""
     desk = await Desk.create(addresses, "Clínica Brisa")
