@@ -27,7 +27,7 @@ _LONGEST_ANSWER_SECONDS = 60
 _CHUNK = 64 * 1024
 # Each request under way is a process of its own in the emulator, as on Lambda; this machine cannot hold Lambda's many.
 # Requests beyond these wait for their turn. Long polls have places of their own, so that they hold up nobody.
-REQUESTS_AT_ONCE = 12
+REQUESTS_AT_ONCE = 4
 LONG_POLLS_AT_ONCE = 32
 _LONG_POLL_PARAMETERS = frozenset({"wait", "wait_for"})
 
