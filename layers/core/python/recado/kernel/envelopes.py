@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -34,17 +34,14 @@ class _Envelope:
         """
         if not isinstance(plain, Mapping):
             raise ValueError("an envelope is a JSON object")  # noqa: TRY004 - callers treat all bad input alike
-        fields = dict(plain)
+        values = dict(plain)
         try:
-            for name in cls._moments():
-                fields[name] = from_text(fields[name])
-            return cls(**fields)
+            for declared in fields(cls):
+                if declared.type is datetime:
+                    values[declared.name] = from_text(values[declared.name])
+            return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError(f"bad {cls.__name__.lower()} envelope: {error}") from error
-
-    @classmethod
-    def _moments(cls) -> tuple[str, ...]:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +59,6 @@ class Command(_Envelope):
     expires_at: datetime
     data: dict[str, Any] = field(default_factory=dict)
     version: int = 1
-
-    @classmethod
-    def _moments(cls) -> tuple[str, ...]:
-        return ("issued_at", "expires_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +80,6 @@ class Entry(_Envelope):
     data: dict[str, Any] = field(default_factory=dict)
     version: int = 1
 
-    @classmethod
-    def _moments(cls) -> tuple[str, ...]:
-        return ("observed_at",)
-
 
 @dataclass(frozen=True, slots=True)
 class Event(_Envelope):
@@ -104,7 +93,3 @@ class Event(_Envelope):
     timestamp: datetime
     data: dict[str, Any] = field(default_factory=dict)
     version: int = 1
-
-    @classmethod
-    def _moments(cls) -> tuple[str, ...]:
-        return ("timestamp",)
