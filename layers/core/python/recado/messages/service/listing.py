@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from recado.aws.models import Key, Page, partition_of
@@ -76,7 +76,7 @@ def list_channel(
         InvalidCursorError: ``start`` is of another list.
         ChannelNotFoundError: no such channel in this clinic.
     """
-    own = Filters(filters.direction, frozenset({channel_id}), filters.contact, filters.since, filters.until)
+    own = replace(filters, channels=frozenset({channel_id}))
     if filters.channels is not None and channel_id not in filters.channels:
         return Page([])
     if filters.contact is not None:
