@@ -7,7 +7,6 @@ senders finish their message, sessions are stopped and saved clean, the journals
 import asyncio
 import os
 import secrets
-import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -18,20 +17,20 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from recado.aws import clients
 from recado.aws.logging import logger
 from recado.channels import service as channels
-from recado.channels.model import Channel, ChannelState
 from recado.contacts import service as contacts
 from recado.kernel.clock import SystemClock
-from recado.kernel.errors import ChannelNotFoundError, ServiceUnavailableError
 from recado.messages import service as messages
 from recado.messages.gate import OpenGate
 from recado.shards.lease import ShardLease
 from session_runner.blocking import Blocking
+from session_runner.carrying import Carrying
 from session_runner.commands import CommandQueue
 from session_runner.deadline import LeaseDeadline
+from session_runner.directories import Directories
 from session_runner.dispatch import Dispatch
 from session_runner.facts import Facts
 from session_runner.health import Health
-from session_runner.host_pool import HostPool, Seat
+from session_runner.host_pool import HostPool
 from session_runner.hosts import Host
 from session_runner.lease import LeaseKeeper
 from session_runner.liveness import Liveness
@@ -41,7 +40,6 @@ from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
 from session_runner.publication import Publication
 from session_runner.reconnect import Backoff
-from session_runner.sessions import Session
 from session_runner.settings import RunnerSettings
 from session_runner.vault import Vault
 
@@ -65,7 +63,6 @@ class Supervisor:
         self._clock = SystemClock()
         self._metrics = Metrics(settings.stage, settings.shard_id)
         self._blocking = Blocking(settings.blocking_calls)
-        self._sessions: dict[str, Session] = {}
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._state = "starting"
@@ -77,6 +74,7 @@ class Supervisor:
         self._publication: Publication | None = None
         self._around: Surroundings | None = None
         self._liveness: Liveness | None = None
+        self._carrying: Carrying | None = None
 
     def stop(self) -> None:
         """Have ``run`` end in order."""
@@ -111,14 +109,15 @@ class Supervisor:
         await self._publication.begin(self._directories.left_journals())
         own = self._directories.journals / f"supervisor-{epoch}-{secrets.token_hex(4)}.journal"
         journal = await publisher.watch(own)
+        carrying = self._carrying = Carrying(self._surroundings)
         pool = self._pool = HostPool(
             self._start_host,
             journals=self._directories.journals,
             watch=publisher.watch,
             retire=publisher.retire,
             written=publisher.wake,
-            on_notice=self._on_notice,
-            on_lost=self._on_lost,
+            on_notice=carrying.on_notice,
+            on_lost=carrying.on_lost,
             sessions_per_host=settings.sessions_per_host,
             spares=settings.spare_hosts,
             logger=self._logger,
@@ -146,8 +145,8 @@ class Supervisor:
             reread_seconds=settings.reread_seconds,
         )
         pool.warm_up()
-        await self._read_channels_at_last()
-        dispatch = Dispatch(self._find, around)
+        await self._or_stopped(carrying.begin())
+        dispatch = Dispatch(carrying.find, around)
         commands = CommandQueue(
             clients.long_polling_sqs(),
             queue_url=settings.command_queue_url,
@@ -157,16 +156,18 @@ class Supervisor:
             clock=self._clock,
             logger=self._logger,
         )
-        self._liveness = Liveness(lambda: self._sessions, pool, around, settings.liveness_seconds, settings.host_limits)
-        measuring = Measuring(self._metrics, self._states, pool, publisher, self._clock)
+        self._liveness = Liveness(
+            lambda: carrying.sessions, pool, around, settings.liveness_seconds, settings.host_limits
+        )
+        measuring = Measuring(self._metrics, lambda: carrying.states, pool, publisher, self._clock)
         self._tasks += [
             asyncio.create_task(measuring.run(), name="measuring"),
             asyncio.create_task(commands.run(), name="commands"),
             asyncio.create_task(self._liveness.run(), name="liveness"),
-            asyncio.create_task(self._reread(), name="reread"),
+            asyncio.create_task(carrying.reread(), name="reread"),
         ]
         self._state = "running"
-        self._logger.info("runner carries its shard", extra={"epoch": epoch, "channels": len(self._sessions)})
+        self._logger.info("runner carries its shard", extra={"epoch": epoch, "channels": len(carrying.sessions)})
 
     async def _start_host(self, *, on_notice: Any, journal_path: Path, pairing: bool) -> Host:
         host = Host(on_notice)
@@ -184,81 +185,17 @@ class Supervisor:
             raise
         return host
 
-    # Channels and their sessions.
-
-    async def _read_channels(self) -> None:
-        for channel in await self._blocking(channels.list_for_shard, self._settings.shard_id):
-            if channel.channel_id in self._sessions:
-                self._sessions[channel.channel_id].nudge()
-            else:
-                self._carry(channel)
-
-    async def _read_channels_at_last(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self._read_channels()
-            except ServiceUnavailableError:
-                self._logger.warning("the shard's channels could not be read, trying again")
-                await asyncio.sleep(BEAT_SECONDS)
-            else:
-                return
-
-    async def _find(self, clinic_id: str, channel_id: str) -> Session | None:
-        if channel_id not in self._sessions:
-            try:
-                channel = await self._blocking(channels.get, clinic_id, channel_id)
-            except ChannelNotFoundError:
-                return None
-            if channel.shard_id != self._settings.shard_id:
-                return None
-            if channel_id not in self._sessions:
-                self._carry(channel)
-        session = self._sessions[channel_id]
-        return session if session.channel.clinic_id == clinic_id else None
-
-    def _carry(self, channel: Channel) -> None:
-        if self._around is not None and not self._stopping.is_set():
-            session = self._sessions[channel.channel_id] = Session(channel, self._around, self._let_go)
-            session.begin()
-            session.nudge()
-
-    def _let_go(self, channel_id: str) -> None:
-        self._sessions.pop(channel_id, None)
-
-    async def _reread(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.reread_seconds)
-            try:
-                await self._read_channels()
-            except Exception:
-                self._logger.exception("the shard's channels could not be read again")
-
-    def _on_notice(self, notice: dict[str, Any]) -> None:
-        session = self._sessions.get(str(notice.get("channel_id")))
-        if session is not None:
-            session.on_notice(notice)
-
-    def _on_lost(self, channel_id: str, seat: Seat) -> None:
-        session = self._sessions.get(channel_id)
-        if session is not None:
-            session.on_host_lost(seat)
-
     # The end.
 
     async def _end(self) -> None:
         self._state = "stopping"
-        self._logger.info("runner stops", extra={"sessions": len(self._sessions)})
+        carrying = self._carrying
+        self._logger.info("runner stops", extra={"sessions": len(carrying.sessions) if carrying else 0})
         for task in self._tasks:
             if task.get_name() in {"commands", "liveness", "reread"}:
                 task.cancel()
-        sessions = list(self._sessions.values())
-        seconds = self._settings.shutdown_seconds
-        results = await asyncio.gather(*(session.shut_down(seconds) for session in sessions), return_exceptions=True)
-        for session, result in zip(sessions, results, strict=True):
-            if isinstance(result, BaseException):
-                self._logger.error(
-                    "session not ended cleanly", extra=session.fields(cause=type(result).__name__), exc_info=result
-                )
+        if carrying is not None:
+            await carrying.end(self._settings.shutdown_seconds)
         if self._pool is not None:
             await self._pool.close()
         if self._publication is not None:
@@ -291,12 +228,14 @@ class Supervisor:
             health.beat()
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _states(self) -> list[ChannelState]:
-        return [session.state for session in self._sessions.values()]
+    def _surroundings(self) -> Surroundings:
+        if self._around is None:
+            raise RuntimeError("the runner has not begun")
+        return self._around
 
     def report(self) -> dict[str, Any]:
         """Return what the health check says."""
-        sessions = list(self._sessions.values())
+        sessions = list(self._carrying.sessions.values()) if self._carrying else []
         seats = self._pool.seats if self._pool else []
         holds = self._around is not None
         return {
@@ -310,24 +249,3 @@ class Supervisor:
             "degraded": self._liveness.degraded if self._liveness else {},
             "journal_pending": self._publication.publisher.pending if self._publication else 0,
         }
-
-
-class Directories:
-    """Where this task keeps files. Session files of a former run are removed: the vault knows whether they are stale.
-
-    Args:
-        root: the runner's directory.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.sessions = root / "sessions"
-        self.journals = root / "journals"
-        self.deadline = root / "lease-deadline"
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.rmtree(self.sessions, ignore_errors=True)
-        for directory in (self.sessions, self.journals):
-            directory.mkdir(mode=0o700, exist_ok=True)
-
-    def left_journals(self) -> list[Path]:
-        """Return the journals that former runs left on this disk."""
-        return sorted(self.journals.glob("*.journal"))
