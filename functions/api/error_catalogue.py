@@ -36,6 +36,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "O corpo não é JSON válido ou falta o cabeçalho `Content-Type: application/json`.",
     ),
     Explanation(
+        errors.MalformedRequestError,
+        "The request was refused before it reached the API: its request line, headers or encoding could not be "
+        "understood.",
+        "Compare the request with an example under `/docs`; a client library for HTTP builds it correctly.",
+        "A requisição não pôde ser interpretada antes de chegar à API; confira método, cabeçalhos e codificação.",
+    ),
+    Explanation(
         errors.InvalidPhoneNumberError,
         "No phone number or WhatsApp address can be read from the text.",
         "Send the number with country code (`+5511977770001`), in national form for Brazil (`(11) 97777-0001`), or "
@@ -74,6 +81,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "cannot give another key more than it has itself.",
         "Use a key with that scope, or have a new one created.",
         "A chave é válida, mas não tem a permissão necessária; use uma chave com o escopo indicado em `detail`.",
+    ),
+    Explanation(
+        errors.RequestBlockedError,
+        "The firewall refused the request before it reached the API: its address is known for attacks, or its path, "
+        "query or headers look like one (a missing `User-Agent` does). Bodies are never a reason.",
+        "Send a `User-Agent` and nothing but the documented parameters; if it happens to a proper request, report its "
+        "`request_id`.",
+        "O firewall recusou a requisição antes da API; envie o cabeçalho `User-Agent` e, se a chamada for legítima, "
+        "informe o `request_id` ao suporte.",
     ),
     Explanation(
         errors.RouteNotFoundError,
@@ -180,7 +196,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         errors.RateLimitedError,
-        "Too many requests came in too short a time.",
+        "Too many requests came in too short a time, from one address, with one key or altogether.",
         "Wait as long as `Retry-After` says and slow down.",
         "Requisições demais em pouco tempo; aguarde o indicado em `Retry-After`.",
     ),
@@ -192,7 +208,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         errors.ServiceUnavailableError,
-        "A store or a queue that the API depends on does not answer.",
+        "A store or a queue that the API depends on does not answer, or the API itself did not answer in time.",
         "Repeat the request after a few seconds (sends with the same `Idempotency-Key`: nothing is sent twice).",
         "Um serviço interno não responde; repita em alguns segundos com a mesma `Idempotency-Key`.",
     ),
@@ -261,6 +277,11 @@ Every error is an RFC 9457 problem (`application/problem+json`):
 
 Decide by `code`: codes never change once released, titles and details may. `field` is a dotted path, or null.
 Quote `request_id` (also in the header `X-Request-Id`) when you ask for help.
+
+What API Gateway and its firewall refuse before the API sees it has the same form and the same codes. Its `request_id` is
+API Gateway's own (header `x-amzn-RequestId`). Two answers of the firewall, `rate_limited` and `body_too_large`, come as
+`Content-Type: application/json` and with `request_id: null`: AWS WAF offers nothing else. Every other is
+`application/problem+json`.
 
 The running API serves this list under `/errors`. This file is rendered from `functions/api/error_catalogue.py`
 with `python -m functions.api.error_catalogue > docs/errors.md`.

@@ -50,6 +50,10 @@ class MalformedBodyError(InvalidError, code="malformed_body", title="Malformed b
     """The body is not JSON."""
 
 
+class MalformedRequestError(InvalidError, code="malformed_request", title="Malformed request", status=400):
+    """The request could not be understood and reached no operation; said by API Gateway, before the API."""
+
+
 class InvalidPhoneNumberError(InvalidError, code="invalid_phone_number", title="Invalid phone number"):
     """No phone number or WhatsApp address can be read from the text."""
 
@@ -72,6 +76,10 @@ class UnauthenticatedError(_NamedError, code="unauthenticated", title="Not authe
 
 class InsufficientScopeError(_NamedError, code="insufficient_scope", title="Insufficient scope", status=403):
     """The key is valid but was not given this right."""
+
+
+class RequestBlockedError(_NamedError, code="request_blocked", title="Request blocked", status=403):
+    """The request looks like an attack, or comes from where attacks come from; said by the firewall."""
 
 
 class NotFoundError(_NamedError, status=404):
