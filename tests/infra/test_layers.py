@@ -1,24 +1,14 @@
-"""The layers as they are deployed: complete without anything else that happens to be installed here."""
+"""The third-party layers as they are built: for this machine and for Lambda's arm64."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from infra import layers
-from infra.assets import StagedAssets
-from tests.infra.test_functions import FUNCTIONS
 
-# -S leaves out site-packages, so that only the layers and the function's own folder can be imported.
-_IMPORT = "import sys; sys.path[:0] = sys.argv[2:]; import importlib; importlib.import_module(sys.argv[1])"
-_ENVIRONMENT = {
-    "PATH": os.defpath,
-    "AWS_REGION": "sa-east-1",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-    "AWS_LAMBDA_FUNCTION_NAME": "recado-test",
-}
+_ELF = b"\x7fELF"
+_AARCH64 = 0xB7
+"""The machine in an ELF header: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html"""
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +17,38 @@ def third_party() -> Path:
     return layers.build("native") / "python"
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_imports_from_its_layers_alone(third_party: Path, tmp_path: Path, name: str) -> None:
-    """A dependency that is missing from the lock would fail on Lambda only; here it fails in this test."""
-    staged = StagedAssets(staging=tmp_path)
-    folders = [third_party, staged.core_layer() / "python", staged.function(name)]
-    command = [sys.executable, "-I", "-S", "-c", _IMPORT, f"functions.{name}.handler", *map(str, folders)]
-    imported = subprocess.run(command, env=_ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert imported.returncode == 0, imported.stderr
+@pytest.fixture(scope="module")
+def for_lambda() -> Path:
+    """The third-party layer, built for Lambda."""
+    return layers.build("aws") / "python"
+
+
+def distributions(packages: Path) -> set[str]:
+    return {folder.name for folder in packages.glob("*.dist-info")}
+
+
+def extensions(packages: Path) -> dict[str, Path]:
+    """Return the compiled modules by their names without the interpreter's and the platform's part."""
+    found = (path for path in packages.rglob("*.so*") if path.is_file())
+    return {str(path.relative_to(packages).with_name(path.name.partition(".")[0])): path for path in found}
+
+
+def test_the_layer_for_lambda_holds_what_the_tested_one_holds(third_party: Path, for_lambda: Path) -> None:
+    """The same distributions in the same versions, and every compiled module of one is in the other."""
+    assert distributions(for_lambda) == distributions(third_party)
+    assert distributions(for_lambda)
+    assert set(extensions(for_lambda)) == set(extensions(third_party))
+
+
+def test_whatever_is_compiled_in_the_layer_for_lambda_is_for_its_processor(for_lambda: Path) -> None:
+    """One shared object for another machine would fail on Lambda only."""
+    objects = extensions(for_lambda)
+    assert objects
+    for name, path in objects.items():
+        with path.open("rb") as file:
+            header = file.read(20)
+        assert header[:4] == _ELF, name
+        assert int.from_bytes(header[18:20], "little") == _AARCH64, name
 
 
 def test_the_third_party_layer_leaves_room_below_lambdas_limit(third_party: Path) -> None:
