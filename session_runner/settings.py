@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from session_runner.vitals import HostLimits
+from session_runner.vitals import HostLimits, MonitorLimits, SessionLimits
 
 
 class RunnerSettings(BaseSettings):
@@ -20,7 +20,7 @@ class RunnerSettings(BaseSettings):
 
     stage: str = "local"
     shard_id: str
-    shard_queues: dict[str, str]
+    shard_queue_url: Annotated[str, Field(pattern=r"^[^{}]*\{shard_id\}[^{}]*$")]
     ingest_queue_url: str
     vault_bucket: str
     kms_key_id: str
@@ -36,6 +36,11 @@ class RunnerSettings(BaseSettings):
     health_port: int = 0
     send_gap_seconds: tuple[float, float] = (3.0, 8.0)
     connect_backoff_seconds: tuple[float, float] = (2.0, 300.0)
+    connect_attempts: Annotated[int, Field(ge=3)] = 30
+    connect_patience_seconds: Annotated[float, Field(gt=0)] = 300.0
+    silent_after_keepalives: Annotated[int, Field(ge=1)] = 3
+    silent_after_seconds: Annotated[float, Field(gt=0)] = 120.0
+    status_seconds: Annotated[float, Field(gt=0)] = 20.0
     reread_seconds: Annotated[float, Field(gt=0)] = 60.0
     liveness_seconds: Annotated[float, Field(gt=0)] = 30.0
     spill_after_seconds: Annotated[float, Field(ge=0)] = 5.0
@@ -43,6 +48,17 @@ class RunnerSettings(BaseSettings):
     command_wait_seconds: Annotated[int, Field(ge=0, le=20)] = 20
     blocking_calls: Annotated[int, Field(ge=2, le=64)] = 16
     whatsapp_environment: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def monitor_limits(self) -> MonitorLimits:
+        """From where on the health monitor acts."""
+        return MonitorLimits(
+            session=SessionLimits(
+                keepalive_failures=self.silent_after_keepalives, silence=self.silent_after_seconds
+            ),
+            host=self.host_limits,
+            answer_seconds=self.status_seconds,
+        )
 
     @property
     def host_limits(self) -> HostLimits:
@@ -57,12 +73,10 @@ class RunnerSettings(BaseSettings):
     @property
     def command_queue_url(self) -> str:
         """The address of this shard's command queue."""
-        return self.shard_queues[self.shard_id]
+        return self.shard_queue_url.replace("{shard_id}", self.shard_id)
 
     @model_validator(mode="after")
-    def _knows_its_queue(self) -> "RunnerSettings":
-        if self.shard_id not in self.shard_queues:
-            raise ValueError(f"no command queue is declared for shard {self.shard_id!r}")
+    def _has_ranges(self) -> "RunnerSettings":
         for name in ("send_gap_seconds", "connect_backoff_seconds"):
             low, high = getattr(self, name)
             if not 0 <= low <= high:

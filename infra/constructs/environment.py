@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from infra.config import Stage
+from infra.shard_names import command_queue_url, listed
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
 
@@ -24,8 +25,8 @@ class Environment:
         return {"RECADO_EVENT_BUS": self._messaging.bus.event_bus_name}
 
     def shards(self) -> dict[str, str]:
-        """The command queues."""
-        return {"RECADO_SHARD_QUEUES": self._messaging.to_json_string(self._messaging.command_queue_urls)}
+        """The declared shards and their command queues."""
+        return {"RECADO_SHARDS": listed(self._stage.shard_ids), **self._command_queues()}
 
     def key(self) -> dict[str, str]:
         """The key that seals secrets."""
@@ -49,21 +50,23 @@ class Environment:
         }
 
     def runner(self, shard_id: str) -> dict[str, str]:
-        """What the runner of one shard is told; of the command queues only its own, so that a new shard stops no other.
+        """What the runner of one shard is told; nothing of other shards, so that a new one stops no other.
 
         Args:
             shard_id: a declared shard.
         """
-        queue = self._messaging.command_queue_urls[shard_id]
         return {
             "RECADO_STAGE": self._stage.name,
             **self.tables(),
             "RECADO_SHARD_ID": shard_id,
-            "RECADO_SHARD_QUEUES": f'{{"{shard_id}":"{queue}"}}',
+            **self._command_queues(),
             "RECADO_INGEST_QUEUE_URL": self._messaging.ingest.queue.queue_url,
             "RECADO_VAULT_BUCKET": self._data.vault.bucket_name,
             **self.key(),
         }
+
+    def _command_queues(self) -> dict[str, str]:
+        return {"RECADO_SHARD_QUEUE_URL": command_queue_url(self._stage.name)}
 
 
 def _json_list(values: Sequence[object]) -> str:

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from infra.config import Shard, Stage
 from infra.constructs.queues import DurableQueue
+from infra.shard_names import command_queue_arn, command_queue_name, command_queue_url, listed
 from infra.timeouts import FUNCTION_TIMEOUTS
 
 EVENT_SOURCE = "recado"
@@ -49,12 +50,8 @@ class MessagingStack(Stack):
         CfnOutput(self, "EventBus", value=self.bus.event_bus_name)
         CfnOutput(self, "IngestQueueUrl", value=self.ingest.queue.queue_url)
         CfnOutput(self, "DeliveriesQueueUrl", value=self.deliveries.queue.queue_url)
-        CfnOutput(self, "ShardQueues", value=self.to_json_string(self.command_queue_urls))
-
-    @property
-    def command_queue_urls(self) -> dict[str, str]:
-        """The address of each shard's command queue, by shard id."""
-        return {shard_id: queue.queue_url for shard_id, queue in self.commands.items()}
+        CfnOutput(self, "Shards", value=listed(stage.shard_ids))
+        CfnOutput(self, "ShardQueueUrl", value=command_queue_url(stage.name))
 
     def _make_alarm_topic(self) -> sns.Topic:
         topic = sns.Topic(
@@ -76,12 +73,16 @@ class MessagingStack(Stack):
             alarms=self.alarms,
         )
 
-    def _make_command_queue(self, shard: Shard) -> sqs.Queue:
-        """Make a shard's queue; it stays when the shard's declaration goes, since its channels may still be moving."""
+    def _make_command_queue(self, shard: Shard) -> sqs.IQueue:
+        """Make a shard's queue; it stays when the shard's declaration goes, since its channels may still be moving.
+
+        Other stacks get it by its name: what they imported could not be removed as long as they did.
+        """
+        construct_id = "".join(part.capitalize() for part in shard.shard_id.split("-"))
         durable = DurableQueue(
             self,
-            "".join(part.capitalize() for part in shard.shard_id.split("-")),
-            name=f"recado-{self._stage.name}-{shard.shard_id}-commands",
+            construct_id,
+            name=command_queue_name(self._stage.name, shard.shard_id),
             handling=Duration.seconds(_COMMAND_HANDLING_SECONDS),
             attempts=10,
             retention=Duration.days(1),
@@ -92,7 +93,9 @@ class MessagingStack(Stack):
         Tags.of(durable).add("recado:shard", shard.shard_id)
         if shard.clinic_id:
             Tags.of(durable).add("recado:clinic", shard.clinic_id)
-        return durable.queue
+        return sqs.Queue.from_queue_arn(
+            self, f"{construct_id}ByName", command_queue_arn(self._stage.name, shard.shard_id)
+        )
 
     def _route(self, construct_id: str, consumer: DurableQueue, *, detail_type: Any = None) -> None:
         rule = events.Rule(

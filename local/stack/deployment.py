@@ -13,6 +13,7 @@ from local.stack.clients import emulator_clients
 from local.stack.code import CodeBucket, with_code
 from local.stack.environment import REGION
 from local.stack.synthesis import STAGE, Template
+from recado.aws.settings import ShardSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -40,10 +41,10 @@ class Deployment:
         return f"/_aws/execute-api/{self.outputs['RestApiId']}/{STAGE}"
 
     @property
-    def shard_queues(self) -> dict[str, str]:
-        """The address of each shard's command queue."""
-        queues: dict[str, str] = json.loads(self.outputs["ShardQueues"])
-        return queues
+    def shard_ids(self) -> tuple[str, ...]:
+        """The declared shards."""
+        declared = ShardSettings(shards=self.outputs["Shards"], shard_queue_url=self.outputs["ShardQueueUrl"])
+        return declared.shard_ids
 
     def environment(self) -> dict[str, str]:
         """Return the ``RECADO_…`` variables of a process that runs beside the functions, such as the runner."""
@@ -54,7 +55,8 @@ class Deployment:
             "RECADO_EVENT_BUS": self.outputs["EventBus"],
             "RECADO_INGEST_QUEUE_URL": self.outputs["IngestQueueUrl"],
             "RECADO_DELIVERIES_QUEUE_URL": self.outputs["DeliveriesQueueUrl"],
-            "RECADO_SHARD_QUEUES": self.outputs["ShardQueues"],
+            "RECADO_SHARDS": self.outputs["Shards"],
+            "RECADO_SHARD_QUEUE_URL": self.outputs["ShardQueueUrl"],
             "RECADO_VAULT_BUCKET": self.outputs["VaultBucket"],
             "RECADO_BACKUP_BUCKET": self.outputs["BackupBucket"],
             "RECADO_KMS_KEY_ID": self.outputs["KeyId"],

@@ -196,7 +196,7 @@ class Stack:
         )
 
     def _start_services(self, deployment: Deployment, addresses: Addresses) -> None:
-        for shard_id in deployment.shard_queues if self._options.runners else ():
+        for shard_id in deployment.shard_ids if self._options.runners else ():
             service = ProcessService(
                 f"runner-{shard_id}",
                 lambda disk, shard_id=shard_id: self._runner_part(shard_id, disk, deployment, addresses),  # type: ignore[misc]
@@ -291,7 +291,7 @@ class Stack:
         environment = {**aws_environment(self._addresses.emulator), **self._deployment.environment()}
         runners = {
             shard_id: self._runner_environment(shard_id, self._deployment, self._addresses)
-            for shard_id in self._deployment.shard_queues
+            for shard_id in self._deployment.shard_ids
         }
         write_description(
             self._state,

@@ -16,7 +16,7 @@ from session_runner.settings import RunnerSettings
 from tests.infra.conftest import CLINICS
 from tests.infra.template import Templates
 
-_QUEUE = "https://sqs.sa-east-1.amazonaws.com/111122223333/commands"
+_QUEUE = "https://sqs.sa-east-1.amazonaws.com/111122223333/recado-prod-shard-002-commands"
 
 
 def _services(templates: Templates) -> dict[str, dict[str, Any]]:
@@ -134,7 +134,10 @@ def _filled(value: Any) -> str:
         return value
     joined = value.get("Fn::Join")
     if joined:
-        return str(joined[0]).join(part if isinstance(part, str) else _QUEUE for part in joined[1])
+        pseudo = {"AWS::Region": "sa-east-1", "AWS::AccountId": "111122223333"}
+        return str(joined[0]).join(
+            part if isinstance(part, str) else pseudo.get(part.get("Ref"), "something") for part in joined[1]
+        )
     return "something"
 
 
@@ -226,8 +229,8 @@ def test_only_a_dedicated_shard_carries_its_clinics_tag(crowded: Templates) -> N
 
 def test_a_runner_may_take_its_own_commands_and_no_other_shards(crowded: Templates) -> None:
     """Two shards of one stage cannot read each other's queues."""
-    assert _allowed(crowded, "shard-001", "Shard001Queue") == {"sqs:ReceiveMessage", "sqs:DeleteMessage"}
-    assert _allowed(crowded, "shard-001", "Shard002Queue") == set()
+    assert _allowed(crowded, "shard-001", "-shard-001-commands") == {"sqs:ReceiveMessage", "sqs:DeleteMessage"}
+    assert _allowed(crowded, "shard-001", "-shard-002-commands") == set()
 
 
 def test_a_runner_cannot_delete_sessions_or_touch_other_tables(prod: Templates) -> None:

@@ -1,6 +1,5 @@
 """Fixtures: an emulated AWS account, a simulator of its own and a platform around them."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +17,7 @@ PATIENT = "5511977770001"
 
 @pytest.fixture
 def platform(aws: EmulatedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    only = {"shard-001": settings.shard_queues()["shard-001"]}
-    monkeypatch.setenv("RECADO_SHARD_QUEUES", json.dumps(only))
+    monkeypatch.setenv("RECADO_SHARDS", "001")
     settings.shard_queues.cache_clear()
     simulator = RunningSimulator(tmp_path / "simulator")
     for number, name in ((PATIENT, "Ana"), (CLINIC, "Aurora"), (OTHER_CLINIC, "Brisa")):

@@ -18,7 +18,7 @@ from session_runner.settings import RunnerSettings
 
 REQUIRED: dict[str, Any] = {
     "shard_id": "shard-001",
-    "shard_queues": {"shard-001": "https://queue/1"},
+    "shard_queue_url": "https://queue/recado-{shard_id}-commands",
     "ingest_queue_url": "https://queue/ingest",
     "vault_bucket": "vault",
     "kms_key_id": "key",
@@ -33,7 +33,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("RECADO_SEND_GAP_SECONDS", "[0, 0]")
     monkeypatch.setenv("RECADO_WHATSAPP_ENVIRONMENT", '{"HTTPS_PROXY": "http://127.0.0.1:1"}')
     settings = RunnerSettings()
-    assert settings.command_queue_url == "https://queue/1"
+    assert settings.command_queue_url == "https://queue/recado-shard-001-commands"
     assert settings.send_gap_seconds == (0, 0)
     assert settings.whatsapp_environment == {"HTTPS_PROXY": "http://127.0.0.1:1"}
 
@@ -44,7 +44,12 @@ def test_the_pace_is_a_humans_unless_somebody_says_otherwise() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"shard_id": "shard-009"}, {"send_gap_seconds": (8, 3)}, {"sessions_per_host": 0}, {"shutdown_seconds": 200}],
+    [
+        {"shard_queue_url": "https://queue/1"},
+        {"send_gap_seconds": (8, 3)},
+        {"sessions_per_host": 0},
+        {"shutdown_seconds": 200},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from recado.aws.schema import HASH_KEY, RANGE_KEY, TABLES
+from recado.aws.settings import ShardSettings
 from tests.support.policies.evaluation import Request
 
 REGION, ACCOUNT = "sa-east-1", "123456789012"
@@ -40,6 +41,10 @@ def arns(environment: Mapping[str, str]) -> dict[str, str]:
             found[name] = _table_arn(value)
         elif name.endswith("_BUCKET"):
             found[name] = f"arn:aws:s3:::{value}"
+        elif name == "RECADO_SHARD_QUEUE_URL":
+            declared = ShardSettings(shards=environment["RECADO_SHARDS"], shard_queue_url=value)
+            for shard_id in declared.shard_ids:
+                found[f"{name}/{shard_id}"] = queue_arn(declared.queue_url_of(shard_id))
         elif name.endswith("_QUEUE_URL"):
             found[name] = queue_arn(value)
         elif name.endswith("_ROLE_ARN"):
@@ -48,9 +53,6 @@ def arns(environment: Mapping[str, str]) -> dict[str, str]:
             found[name] = _bus_arn(value)
         elif name == "RECADO_KMS_KEY_ID":
             found[name] = _key_arn(value)
-        elif name == "RECADO_SHARD_QUEUES":
-            for shard_id, url in re.findall(r'"(shard-[^"]+)":\s*"([^"]+)"', value):
-                found[f"{name}/{shard_id}"] = queue_arn(url)
     return found
 
 

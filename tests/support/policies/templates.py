@@ -149,6 +149,9 @@ class ResolvedTemplates:
             return target[0].join(self._text(stack, part) for part in target[1])
         if kind == "Fn::ImportValue":
             return self._value(*self._exports[self._text(stack, target)])
+        if kind == "Fn::If":
+            # Which it will be is known only at the deployment: the longer one, for what has to fit somewhere.
+            return max((self._value(stack, each) for each in target[1:]), key=lambda found: len(str(found)))
         raise NotImplementedError(kind)
 
     def _ref(self, stack: str, name: str) -> str:

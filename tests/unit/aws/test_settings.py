@@ -48,6 +48,19 @@ def test_a_missing_or_senseless_setting_stops_the_process(aws: EmulatedAws, monk
         StageSettings()
 
 
+@pytest.mark.parametrize("listed", ["", "1", "001,", "003-001", "001-003,002", "001,CLI", "shard-001"])
+def test_a_list_of_shards_that_cannot_be_is_refused(aws: EmulatedAws, listed: str) -> None:
+    """Wrong forms, a shard named twice and a run of none: guessing would place channels where nobody carries them."""
+    with pytest.raises(ValidationError):
+        ShardSettings(shards=listed, shard_queue_url="https://queues/{shard_id}")
+
+
+def test_an_address_of_queues_without_the_place_of_the_shard_is_refused(aws: EmulatedAws) -> None:
+    """All shards' commands would go into one queue."""
+    with pytest.raises(ValidationError, match="shard_queue_url"):
+        ShardSettings(shards="001", shard_queue_url="https://queues/shard-001")
+
+
 def test_lists_in_the_environment_are_json(aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry gaps and allowed networks can be set for local stacks."""
     monkeypatch.setenv("RECADO_WEBHOOK_RETRY_GAPS", "[0, 0.5]")

@@ -5,9 +5,14 @@ functions below read only the part they name, so that a process need not be told
 """
 
 from functools import lru_cache
+from typing import Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LISTED = r"(\d{3}(-\d{3})?|[0-7][0-9a-hjkmnp-tv-z]{25})"
+_SHARDS = rf"^{_LISTED}(,{_LISTED})*$"
+_QUEUE_URL = r"^[^{}]*\{shard_id\}[^{}]*$"
 
 
 class _Settings(BaseSettings):
@@ -43,9 +48,37 @@ class TableSettings(_Settings):
 
 
 class ShardSettings(_Settings):
-    """The declared shards, each with the address of its command queue."""
+    """The declared shards and their command queues.
 
-    shard_queues: dict[str, str]
+    ``shards`` lists the ids without the ``shard-`` in front, runs of numbers in short, as in
+    ``001-038,040,01k0000000000000000000000a``; ``shard_queue_url`` is the address of each one's queue, with
+    ``{shard_id}`` where the id belongs.
+    """
+
+    shards: str = Field(pattern=_SHARDS)
+    shard_queue_url: str = Field(pattern=_QUEUE_URL)
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        if "" in self.shard_ids or len(set(self.shard_ids)) < len(self.shard_ids):
+            raise ValueError("shards names a shard twice, or a run of none")
+        return self
+
+    @property
+    def shard_ids(self) -> tuple[str, ...]:
+        """The ids of the declared shards, in the order in which they are listed."""
+        found: list[str] = []
+        for part in self.shards.split(","):
+            first, _, last = part.partition("-")
+            if last:
+                found += [f"shard-{number:03d}" for number in range(int(first), int(last) + 1)] or [""]
+            else:
+                found.append(f"shard-{part}")
+        return tuple(found)
+
+    def queue_url_of(self, shard_id: str) -> str:
+        """Return the address of a shard's command queue."""
+        return self.shard_queue_url.replace("{shard_id}", shard_id)
 
 
 class EventBusSettings(_Settings):
@@ -118,7 +151,8 @@ def table_names() -> TableSettings:
 @lru_cache(maxsize=1)
 def shard_queues() -> dict[str, str]:
     """Return the declared shards and their queues' addresses, read from the environment on first use."""
-    return ShardSettings().shard_queues
+    declared = ShardSettings()
+    return {shard_id: declared.queue_url_of(shard_id) for shard_id in declared.shard_ids}
 
 
 @lru_cache(maxsize=1)
