@@ -14,6 +14,7 @@ from recado.kernel.errors import ServiceUnavailableError
 from recado.shards.lease import ShardLease
 from session_runner.blocking import Blocking
 from session_runner.deadline import LeaseDeadline
+from session_runner.task_evidence import Evidence, NoEvidence
 
 RENEW_SECONDS = 5.0
 ACQUIRE_SECONDS = 1.0
@@ -28,15 +29,22 @@ class LeaseKeeper:
         deadline: the moment shared with the hosts, which check it before each native call.
         on_lost: ends the process at once: hosts killed, no snapshot. Called from any thread.
         logger: for what happens to the lease.
+        evidence: knows of owners whose task has stopped, for whom nobody has to wait.
     """
 
     def __init__(
-        self, lease: ShardLease, deadline: LeaseDeadline, on_lost: Callable[[str], None], logger: Logger
+        self,
+        lease: ShardLease,
+        deadline: LeaseDeadline,
+        on_lost: Callable[[str], None],
+        logger: Logger,
+        evidence: Evidence | None = None,
     ) -> None:
         self._lease = lease
         self._deadline = deadline
         self._on_lost = on_lost
         self._logger = logger
+        self._evidence = evidence or NoEvidence()
         # Alone in its thread, so that no queue of other calls ever delays a renewal.
         self._blocking = Blocking(1, "lease")
         self._until = 0.0
@@ -56,7 +64,7 @@ class LeaseKeeper:
         waited = False
         while True:
             try:
-                if await self._blocking(self._lease.try_acquire):
+                if await self._blocking(self._try):
                     break
             except ServiceUnavailableError:
                 self._logger.warning("the lease store does not answer, trying again")
@@ -68,6 +76,14 @@ class LeaseKeeper:
         self._extend()
         threading.Thread(target=self._fence, name="fence", daemon=True).start()
         self._logger.info("lease acquired", extra={"epoch": self.epoch})
+
+    def _try(self) -> bool:
+        if self._lease.try_acquire():
+            return True
+        rival = self._lease.rival
+        if rival is None or not self._evidence.stopped(rival):
+            return False
+        return self._lease.try_acquire(stopped_owner=rival)
 
     async def keep(self) -> None:
         """Renew the lease until cancelled."""

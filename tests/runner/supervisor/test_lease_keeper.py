@@ -25,10 +25,11 @@ class Lease:
         self.renewed = 0
         self.released = False
         self.until = time.monotonic() + 20
+        self.rival: str | None = None
 
-    def try_acquire(self) -> bool:
+    def try_acquire(self, *, stopped_owner: str | None = None) -> bool:
         self.acquired_after -= 1
-        return self.acquired_after < 0
+        return self.acquired_after < 0 or (stopped_owner is not None and stopped_owner == self.rival)
 
     def renew(self) -> bool:
         self.renewed += 1
@@ -84,6 +85,27 @@ def test_it_waits_for_the_lease_and_lets_hosts_act_only_then(deadline: LeaseDead
 
     asyncio.run(whole())
     assert lost == []
+
+
+def test_it_does_not_wait_for_an_owner_whose_task_has_stopped(deadline: LeaseDeadline, lost: list[str]) -> None:
+    """The evidence is asked for after each refusal, about the owner found then."""
+    asked: list[str] = []
+
+    class Known:
+        def stopped(self, owner: str) -> bool:
+            asked.append(owner)
+            return len(asked) > 2
+
+    async def whole() -> None:
+        lease = Lease()
+        lease.acquired_after, lease.rival = 1000, "the one before"
+        kept = LeaseKeeper(lease, deadline, lost.append, Logger(service="test", level="CRITICAL"), Known())  # type: ignore[arg-type]
+        await kept.acquire()
+        assert kept.held()
+        await kept.release()
+
+    asyncio.run(whole())
+    assert asked == ["the one before"] * 3
 
 
 def test_a_lease_taken_by_another_ends_everything(deadline: LeaseDeadline, lost: list[str]) -> None:

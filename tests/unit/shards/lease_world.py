@@ -1,7 +1,9 @@
 """A small world for leases: clocks of different speeds, and calls that take long, fail or lose their answer.
 
 While one task's call is under way, the others go on, as deep as the world likes: so a renewal can be started, the
-process pause, another task take over, and the answer arrive late.
+process pause, another task take over, and the answer arrive late. A task may be killed at any moment, also in the
+middle of a call, which then reaches the store all the same; in every other world there is evidence against it from then
+on, which may be asked for at any later time.
 """
 
 import random
@@ -20,10 +22,12 @@ class TwoActedError(Exception):
 
 @dataclass(frozen=True)
 class Bugs:
-    """Mistakes that can be built into the store, to see that the property would find them."""
+    """Mistakes that can be built into the store and into the evidence, to see that the property would find them."""
 
     renewal_checks_no_epoch: bool = False
     taking_checks_nothing: bool = False
+    evidence_guesses: bool = False
+    evidence_names_nobody: bool = False
 
 
 class TaskClock:
@@ -93,10 +97,15 @@ class World:
         self.stored: Lease | None = None
         self.epochs: list[int] = []
         self._speeds = speeds
-        self._store = FlakyStore(self, bugs or Bugs())
+        self._bugs = bugs or Bugs()
+        self._store = FlakyStore(self, self._bugs)
         self._made = 0
         self._busy: set[int] = set()
-        self._tasks = [self._task() for _ in range(3)]
+        self._ended: set[str] = set()
+        self._knows_of_ends = self.random.random() < 0.5
+        self.evidence_used = 0
+        self._names: dict[int, str] = {}
+        self._tasks = [self._task(number) for number in range(3)]
 
     def run(self, steps: int) -> None:
         """Let the tasks act in a random order.
@@ -110,13 +119,15 @@ class World:
 
     def step(self) -> None:
         """Let one task that is not in the middle of a call do something."""
+        if self.random.random() < 0.04:
+            killed = self.random.randrange(len(self._tasks))
+            self._ended.add(self._names[killed])
+            self._tasks[killed] = self._task(killed)  # Killed and started anew: it remembers nothing.
+            return
         idle = [number for number in range(len(self._tasks)) if number not in self._busy]
         if not idle:
             return
         number = self.random.choice(idle)
-        if self.random.random() < 0.04:
-            self._tasks[number] = self._task()  # Killed and started anew: it remembers nothing.
-            return
         self._busy.add(number)
         try:
             self._act(self._tasks[number])
@@ -138,18 +149,35 @@ class World:
 
     def _act(self, task: ShardLease) -> None:
         if not task.held:
-            task.try_acquire()
+            epochs = len(self.epochs)
+            stopped = self._evidence_against(task.rival)
+            task.try_acquire(stopped_owner=stopped)
+            self.evidence_used += stopped is not None and len(self.epochs) > epochs
         elif self.random.random() < 0.05:
             task.release()
         else:
             task.renew()
+
+    def _evidence_against(self, rival: str | None) -> str | None:
+        if rival is None or not self._knows_of_ends or self.random.random() < 0.3:
+            return None
+        certain = rival in self._ended or (self._bugs.evidence_guesses and self.random.random() < 0.2)
+        if not certain and not (self._bugs.evidence_names_nobody and self._ended):
+            return None
+        # Asking takes time, and by the answer the lease may be somebody else's.
+        if self.random.random() < 0.3:
+            self.step()
+        if self._bugs.evidence_names_nobody:
+            return self.stored.owner if self.stored else None
+        return rival
 
     def _check(self) -> None:
         acting = [task for task in self._tasks if task.may_act()]
         if len(acting) > 1:
             raise TwoActedError
 
-    def _task(self) -> ShardLease:
+    def _task(self, number: int) -> ShardLease:
         self._made += 1
+        self._names[number] = f"task-{self._made}"
         clock = TaskClock(self, self.random.uniform(0, 1e6), self.random.uniform(*self._speeds))
-        return ShardLease(_SHARD, f"task-{self._made}", clock, self._store)  # type: ignore[arg-type]
+        return ShardLease(_SHARD, self._names[number], clock, self._store)  # type: ignore[arg-type]

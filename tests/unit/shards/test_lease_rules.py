@@ -17,10 +17,18 @@ LEASES = st.builds(Lease, st.sampled_from(["a", "b"]), st.integers(1, 5), st.int
 @settings(max_examples=300)
 @given(st.integers(0, 2**64))
 def test_two_tasks_never_act_at_once(seed: int) -> None:
-    """With skewed clocks, long pauses, lost answers, restarts and releases; and epochs never fall."""
+    """With skewed clocks, long pauses, lost answers, kills, evidence and releases; and epochs never fall."""
     world = World(seed)
     world.run(steps=60)
     assert world.epochs == sorted(world.epochs)
+
+
+def test_evidence_is_put_to_use_in_that_world() -> None:
+    """Else the property would say nothing of take-overs that do not wait."""
+    worlds = [World(seed) for seed in range(20)]
+    for world in worlds:
+        world.run(steps=60)
+    assert sum(world.evidence_used for world in worlds) > 10
 
 
 def _finds(seeds: int, **built_in: object) -> bool:
@@ -32,9 +40,18 @@ def _finds(seeds: int, **built_in: object) -> bool:
     return False
 
 
-@pytest.mark.parametrize("bugs", [Bugs(renewal_checks_no_epoch=True), Bugs(taking_checks_nothing=True)])
+@pytest.mark.parametrize(
+    "bugs",
+    [
+        Bugs(renewal_checks_no_epoch=True),
+        Bugs(taking_checks_nothing=True),
+        Bugs(evidence_guesses=True),
+        Bugs(evidence_names_nobody=True),
+    ],
+    ids=lambda bugs: next(name for name, built_in in vars(bugs).items() if built_in),
+)
 def test_the_property_finds_a_dropped_check(bugs: Bugs) -> None:
-    """If a write of the store forgot its condition, the property would fail: it is able to."""
+    """A write that forgets its condition, and evidence that is false or against anybody, break the property."""
     assert _finds(400, bugs=bugs)
 
 
@@ -68,7 +85,7 @@ def test_the_property_finds_wrong_rules(
 ) -> None:
     """A late fence, an early taker and a watcher who misses a renewal are all found."""
     build_in(monkeypatch)
-    assert _finds(400)
+    assert _finds(2000)
 
 
 def test_clocks_that_differ_beyond_the_margin_are_not_safe() -> None:

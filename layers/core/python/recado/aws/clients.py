@@ -6,7 +6,7 @@ A client left at botocore's defaults waits 60 seconds per try: longer than any o
 
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -66,6 +66,13 @@ def kms() -> "KMSClient":
 
 
 @lru_cache(maxsize=1)
+def ecs() -> Any:
+    """Return the ECS client, for a question whose answer is worth little when it is late."""
+    with _making:
+        return _own().client("ecs", region_name=region(), config=_config(CONNECT_SECONDS, attempts=1))
+
+
+@lru_cache(maxsize=1)
 def _own() -> boto3.Session:
     return boto3.Session()
 
@@ -78,14 +85,14 @@ def _fenced() -> boto3.Session:
 
 def forget() -> None:
     """Make all clients anew on their next use, for another environment."""
-    for made in (sqs, long_polling_sqs, s3, events, kms, _own, _fenced):
+    for made in (sqs, long_polling_sqs, s3, events, kms, ecs, _own, _fenced):
         made.cache_clear()
 
 
-def _config(read_seconds: int) -> Config:
+def _config(read_seconds: int, attempts: int = ATTEMPTS) -> Config:
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
         max_pool_connections=_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )

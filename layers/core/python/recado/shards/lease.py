@@ -49,6 +49,13 @@ class ShardLease:
         self._hold: Hold | None = None
 
     @property
+    def rival(self) -> str | None:
+        """Who held the lease when it was last looked at; None if nobody did, or if it is ours."""
+        if self._hold is not None or self._watch is None or self._watch.lease.released:
+            return None
+        return self._watch.lease.owner
+
+    @property
     def held(self) -> bool:
         """Whether the lease was taken and not since lost or released; says nothing of the deadline."""
         return self._hold is not None
@@ -78,7 +85,8 @@ class ShardLease:
         """Look at the lease and take it if the rules allow; call it again every few seconds until it says True.
 
         Args:
-            stopped_owner: an owner whose task is known to have stopped, from which it may be taken at once.
+            stopped_owner: an owner whose task is known to have stopped and will never act again, from which it may be
+                taken at once. It is compared with the owner found now: evidence against an earlier one says nothing.
 
         Raises:
             ServiceUnavailableError: the store does not answer; call again.

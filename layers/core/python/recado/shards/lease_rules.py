@@ -8,7 +8,8 @@ durations on its own monotonic clock, as in Amazon's DynamoDB lock client and th
 Why two holders never act at the same time: a holder acts only until 20 s after the *start* of its last renewal that
 succeeded; a taker waits until it has watched the same epoch and counter for 30 s. What the taker watches was written
 after that start, and seen after it was written, so the holder stopped at least 10 s before the taker may begin, as
-long as no clock runs a quarter faster or slower than another.
+long as no clock runs a quarter faster or slower than another. The other way is evidence: who knows that all processes
+of the holder's task have ended need not wait for them.
 """
 
 from dataclasses import dataclass, replace
