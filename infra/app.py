@@ -17,6 +17,7 @@ from infra.config import Stage
 from infra.stacks.api import ApiStack
 from infra.stacks.budget import BudgetStack
 from infra.stacks.data import DataStack
+from infra.stacks.identity import IdentityStack
 from infra.stacks.messaging import MessagingStack
 from infra.stacks.sessions import SessionsStack
 from infra.stacks.workers import WorkersStack
@@ -27,7 +28,8 @@ def build(app: App, stage: Stage, assets: Assets) -> None:
     prefix = f"recado-{stage.name}"
     data = DataStack(app, f"{prefix}-data", stage=stage)
     messaging = MessagingStack(app, f"{prefix}-messaging", stage=stage, key=data.key)
-    ApiStack(app, f"{prefix}-api", stage=stage, assets=assets, data=data, messaging=messaging)
+    identity = IdentityStack(app, f"{prefix}-identity", stage=stage)
+    ApiStack(app, f"{prefix}-api", stage=stage, assets=assets, data=data, messaging=messaging, identity=identity)
     WorkersStack(app, f"{prefix}-workers", stage=stage, assets=assets, data=data, messaging=messaging)
     if stage.session_tasks:
         SessionsStack(app, f"{prefix}-sessions", stage=stage, assets=assets, data=data, messaging=messaging)

@@ -13,11 +13,15 @@ _RETRY_GAPS_SECONDS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 
 _LOG_RETENTIONS_DAYS = frozenset({1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731})
 _LARGEST_SHARD_NUMBER = 999
 _NOT_SETTINGS = frozenset({"name", "shared_shards", "dedicated_clinics"})
+# What Cognito takes as the address to return to.
+_SIGN_IN_URL = re.compile(r"(https://[^/#\s]+|http://localhost(:\d+)?)(/[^#\s]*)?")
 _CLINIC_ID = re.compile(r"cli_([0-9a-hjkmnp-tv-z]{26})")
 
 LayerPlatform = Literal["aws", "native"]
 Architecture = Literal["arm64", "x86_64"]
 Egress = Literal["public", "nat"]
+IdentityPlan = Literal["lite", "essentials", "plus"]
+IdentityMfa = Literal["optional", "required"]
 
 
 class UnknownStageError(Exception):
@@ -59,6 +63,10 @@ class Stage:
         layer_platform: whom the third-party layer is built for: AWS's arm64, or the machine that builds it.
         keep_data: whether tables, buckets, key and shard queues outlive their stack.
         public_url: the address that integrators use, without a trailing slash.
+        dashboard_urls: where the dashboard may be when people come back from signing in or out; https, or
+            http://localhost. With none there are no hosted sign-in pages.
+        identity_mfa: whether people must sign in with a second factor (an authenticator app), or may.
+        identity_plan: Cognito's plan; ``plus`` refuses risky sign-ins and is paid for each person, docs/deploy.md.
         webhook_retry_gaps: seconds before each attempt of a delivery.
         webhook_allowed_networks: networks that webhooks may reach although they are not public.
         log_retention_days: how long CloudWatch keeps the logs; one of the values AWS accepts.
@@ -79,6 +87,9 @@ class Stage:
     layer_platform: LayerPlatform = "aws"
     keep_data: bool = True
     public_url: str = ""
+    dashboard_urls: tuple[str, ...] = ()
+    identity_mfa: IdentityMfa = "required"
+    identity_plan: IdentityPlan = "lite"
     webhook_retry_gaps: tuple[int, ...] = _RETRY_GAPS_SECONDS
     webhook_allowed_networks: tuple[str, ...] = field(default=())
     log_retention_days: int = 30
@@ -100,6 +111,7 @@ class Stage:
         _require(self.log_retention_days in _LOG_RETENTIONS_DAYS, "log_retention_days", "a retention that AWS offers")
         _require(2 <= self.function_concurrency <= 1_000, "function_concurrency", "between 2 and 1000")
         self._check_tasks()
+        self._check_identity()
         self._check_budget()
         for network in self.webhook_allowed_networks:
             try:
@@ -121,6 +133,12 @@ class Stage:
         )
         _require(self.task_architecture in {"arm64", "x86_64"}, "task_architecture", "arm64 or x86_64")
         _require(self.egress in {"public", "nat"}, "egress", "public or nat")
+
+    def _check_identity(self) -> None:
+        _require(self.identity_mfa in {"optional", "required"}, "identity_mfa", "optional or required")
+        _require(self.identity_plan in {"lite", "essentials", "plus"}, "identity_plan", "lite, essentials or plus")
+        for url in self.dashboard_urls:
+            _require(bool(_SIGN_IN_URL.fullmatch(url)), "dashboard_urls", "https, or http://localhost; no fragment")
 
     def _check_budget(self) -> None:
         if self.monthly_budget is not None:
@@ -163,7 +181,7 @@ class Stage:
         _require(isinstance(shared, int) and isinstance(dedicated, list) and not shards, "shards", wanted)
         unknown = settings.keys() - {declared.name for declared in fields(cls)} | settings.keys() & _NOT_SETTINGS
         _require(not unknown, ", ".join(sorted(unknown)), "left out: there is no such setting")
-        for key in ("webhook_retry_gaps", "webhook_allowed_networks"):
+        for key in ("webhook_retry_gaps", "webhook_allowed_networks", "dashboard_urls"):
             if key in settings:
                 settings[key] = tuple(settings[key])
         return cls(

@@ -192,7 +192,7 @@ class Stack:
             addresses.emulator,
             await asyncio.to_thread(templates),
             CompiledAssets(StagedAssets(staging=staging)),
-            {"PublicUrl": addresses.api},
+            {"PublicUrl": addresses.api, "IdentityAddress": addresses.emulator},
         )
 
     def _start_services(self, deployment: Deployment, addresses: Addresses) -> None:

@@ -23,7 +23,10 @@ CLINICS = ("cli_01k0000000000000000000000a", "cli_01k0000000000000000000000b")
 
 @pytest.fixture(scope="session")
 def crowded() -> Templates:
-    """The templates of a stage with 40 shards, two of them dedicated, behind one fixed address, on x86-64."""
+    """The templates of a stage with 40 shards, two of them dedicated, behind one fixed address, on x86-64.
+
+    Its people have a dashboard, and the plan with threat protection.
+    """
     settings = {
         "shards": {"shared": 38, "dedicated": list(CLINICS)},
         "egress": "nat",
@@ -31,5 +34,7 @@ def crowded() -> Templates:
         "container_insights": True,
         "alarm_email": "ops@clinic.example",
         "monthly_budget": 500,
+        "dashboard_urls": ["https://painel.example/"],
+        "identity_plan": "plus",
     }
     return Templates(templates("crowded", settings=settings))

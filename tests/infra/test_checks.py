@@ -15,7 +15,7 @@ from local.stack.state import CHECKOUT
 from tests.infra.template import Templates
 
 # Held to the checks so far. Functions and API are not yet.
-_CHECKED = ("recado-prod-messaging/", "recado-prod-sessions/")
+_CHECKED = ("recado-prod-identity/", "recado-prod-messaging/", "recado-prod-sessions/")
 # The checks want every wildcard of a policy explained. Tests of rights bound them more closely than names could.
 _WILDCARDS = {
     r"Resource::\*": "ecr:GetAuthorizationToken is for a registry as a whole; IAM knows no narrower resource",
