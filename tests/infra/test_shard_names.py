@@ -10,6 +10,7 @@ from infra.config import Stage
 from infra.shard_names import command_queue_name, listed
 from recado.aws.settings import ShardSettings
 from recado.kernel.ids import Prefix, new_id
+from recado.shards.model import clinic_of
 from tests.infra.template import Templates
 from tests.support.policies.templates import ResolvedTemplates
 
@@ -76,3 +77,9 @@ def _bytes_of(environment: Mapping[str, str]) -> int:
 
 _MADE_BY_AWS = 40
 """Ids such as a key's are not longer."""
+
+
+def test_placement_knows_whose_each_declared_shard_is() -> None:
+    """The domain reads from a shard's id what the stage made it from."""
+    stage = Stage(name="crowded", shared_shards=2, dedicated_clinics=tuple(new_id(Prefix.CLINIC) for _ in range(3)))
+    assert [clinic_of(shard.shard_id) for shard in stage.shards] == [shard.clinic_id for shard in stage.shards]

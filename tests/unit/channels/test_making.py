@@ -106,7 +106,7 @@ def test_a_clinic_that_is_not_there_gets_no_channel(aws: EmulatedAws) -> None:
 def test_a_shard_that_fills_up_meanwhile_is_passed_over(aurora: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one is tried; when none is left, that is said."""
     ShardRecord(*shard_key("shard-001"), channels=MOST_CHANNELS).store()
-    monkeypatch.setattr(shards, "place", lambda: ["shard-001", "shard-002"])
+    monkeypatch.setattr(shards, "place", lambda _clinic_id: ["shard-001", "shard-002"])
     assert channels.create(aurora, "Recepção").shard_id == "shard-002"
     ShardRecord(*shard_key("shard-002"), channels=MOST_CHANNELS).store()
     with pytest.raises(NoShardAvailableError):

@@ -8,19 +8,26 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recado.aws import clients
+from recado.aws import clients, settings
 from recado.aws.transactions import Transaction
 from recado.kernel.envelopes import Command
 from recado.kernel.errors import NoShardAvailableError, ServiceUnavailableError
 from recado.shards import service as shards
-from recado.shards.model import MOST_CHANNELS, Shard, ShardFullError, by_load
+from recado.shards.model import MOST_CHANNELS, Shard, ShardFullError, by_load, open_to
 from recado.shards.table import ShardRecord, shard_key
 from tests.support.aws import EmulatedAws
 from tests.support.clock import FixedClock
 
-SHARDS = st.lists(
-    st.builds(Shard, st.uuids().map(str), st.integers(0, MOST_CHANNELS + 5)), unique_by=lambda shard: shard.shard_id
-)
+_CLINIC = "cli_01k0000000000000000000000a"
+_OTHER = "cli_01k0000000000000000000000b"
+_CLINICS = st.from_regex(r"cli_[0-7][0-9a-hjkmnp-tv-z]{25}", fullmatch=True)
+_SHARED = st.integers(1, 999).map("shard-{:03d}".format)
+_IDS = st.one_of(_SHARED, _CLINICS.map(lambda clinic_id: clinic_id.replace("cli_", "shard-")))
+SHARDS = st.lists(st.builds(Shard, _IDS, st.integers(0, MOST_CHANNELS + 5)), unique_by=lambda shard: shard.shard_id)
+
+
+def _own_shard(clinic_id: str) -> str:
+    return clinic_id.replace("cli_", "shard-")
 
 
 @given(SHARDS)
@@ -30,6 +37,30 @@ def test_the_least_loaded_with_room_comes_first(declared: list[Shard]) -> None:
     assert [shard.channels for shard in ordered] == sorted(
         shard.channels for shard in declared if shard.channels < MOST_CHANNELS
     )
+
+
+@given(SHARDS, _CLINICS, st.booleans())
+def test_a_dedicated_shard_is_its_clinics_and_its_clinic_has_no_other(
+    declared: list[Shard],
+    clinic_id: str,
+    has_own: bool,
+) -> None:
+    """Whatever is declared: a clinic with a shard of its own gets that one alone, any other all shared ones."""
+    shard_ids = {shard.shard_id for shard in declared} - {_own_shard(clinic_id)}
+    shared = {shard_id for shard_id in shard_ids if len(shard_id) == len("shard-001")}
+    if has_own:
+        shard_ids.add(_own_shard(clinic_id))
+    assert set(open_to(clinic_id, shard_ids)) == ({_own_shard(clinic_id)} if has_own else shared)
+
+
+@given(SHARDS, _CLINICS, _CLINICS)
+def test_no_clinic_is_ever_placed_with_another_that_has_a_shard(
+    declared: list[Shard], clinic_id: str, other: str
+) -> None:
+    """However many shards are full, the other clinic's own shard is no way out."""
+    shard_ids = [shard.shard_id for shard in declared] + [_own_shard(other)]
+    if clinic_id != other:
+        assert _own_shard(other) not in open_to(clinic_id, shard_ids)
 
 
 def _hold(shard_id: str) -> None:
@@ -51,19 +82,19 @@ def _fill(shard_id: str, channels: int) -> None:
 def test_declared_shards_are_there_before_anything_is_stored(aws: EmulatedAws) -> None:
     """A new installation has its shards, empty."""
     assert shards.declared() == [Shard("shard-001", 0), Shard("shard-002", 0)]
-    assert shards.place() == ["shard-001", "shard-002"]
+    assert shards.place(_CLINIC) == ["shard-001", "shard-002"]
 
 
 def test_placement_follows_the_load(aws: EmulatedAws) -> None:
     """Holding and releasing a place is what the next placement sees."""
     _hold("shard-001")
-    assert shards.place()[0] == "shard-002"
+    assert shards.place(_CLINIC)[0] == "shard-002"
     _hold("shard-002")
     _hold("shard-002")
-    assert shards.place()[0] == "shard-001"
+    assert shards.place(_CLINIC)[0] == "shard-001"
     _release("shard-002")
     _release("shard-002")
-    assert shards.place()[0] == "shard-002"
+    assert shards.place(_CLINIC)[0] == "shard-002"
 
 
 def test_a_full_shard_takes_no_channel(aws: EmulatedAws) -> None:
@@ -73,10 +104,47 @@ def test_a_full_shard_takes_no_channel(aws: EmulatedAws) -> None:
     with pytest.raises(ShardFullError):
         _hold("shard-001")
     assert shards.declared()[0].channels == MOST_CHANNELS
-    assert shards.place() == ["shard-002"]
+    assert shards.place(_CLINIC) == ["shard-002"]
     _fill("shard-002", MOST_CHANNELS)
     with pytest.raises(NoShardAvailableError):
-        shards.place()
+        shards.place(_CLINIC)
+
+
+def _declare(monkeypatch: pytest.MonkeyPatch, listed: str) -> None:
+    monkeypatch.setenv("RECADO_SHARDS", listed)
+    settings.shard_queues.cache_clear()
+
+
+def test_a_clinic_with_a_shard_of_its_own_is_placed_there(aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However full it is beside the shared ones; the other clinic, and one without, goes where there is least."""
+    _declare(monkeypatch, "001,01k0000000000000000000000a")
+    _fill(_own_shard(_CLINIC), 400)
+    assert shards.place(_CLINIC) == [_own_shard(_CLINIC)]
+    assert shards.place(_OTHER) == ["shard-001"]
+
+
+def test_a_full_dedicated_shard_is_full_for_its_clinic(aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not let in elsewhere, and full shared shards let nobody in with it."""
+    _declare(monkeypatch, "001,01k0000000000000000000000a")
+    _fill(_own_shard(_CLINIC), MOST_CHANNELS)
+    with pytest.raises(NoShardAvailableError):
+        shards.place(_CLINIC)
+    _fill(_own_shard(_CLINIC), 0)
+    _fill("shard-001", MOST_CHANNELS)
+    with pytest.raises(NoShardAvailableError):
+        shards.place(_OTHER)
+    assert shards.place(_CLINIC) == [_own_shard(_CLINIC)]
+
+
+def test_placing_reads_only_the_shards_that_are_open_to_the_clinic(
+    aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call, however many shards there are; more than 100 keys take another, by DynamoDB's limit."""
+    _declare(monkeypatch, "001-250,01k0000000000000000000000a")
+    for clinic_id, calls in ((_CLINIC, 1), (_OTHER, 3)):
+        with aws.counting_calls() as made:
+            shards.place(clinic_id)
+        assert made == ["BatchGetItem"] * calls
 
 
 def test_parallel_placements_do_not_overfill(aws: EmulatedAws) -> None:

@@ -90,7 +90,7 @@ def create(
         ChannelExistsError: the clinic has a channel of that external id.
         InvalidRequestError: the name or the external id will not do.
         InvalidPhoneNumberError: the expected phone is no number.
-        NoShardAvailableError: every shard is full.
+        NoShardAvailableError: every shard that is open to the clinic is full.
     """
     get_clinic(clinic_id)
     now = clock.now()
@@ -105,7 +105,7 @@ def create(
         updated_at=now,
         state_since=now,
     )
-    for shard_id in shards.place():
+    for shard_id in shards.place(clinic_id):
         placed = model.placed(channel, shard_id)
         try:
             _create(placed)

@@ -1,5 +1,7 @@
 """Placing channels on shards, and telling a shard something."""
 
+from collections.abc import Iterable
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from recado.aws.clients import sqs
@@ -9,28 +11,36 @@ from recado.aws.settings import shard_queues
 from recado.aws.transactions import Transaction
 from recado.kernel.envelopes import Command
 from recado.kernel.errors import NoShardAvailableError, ServiceUnavailableError
-from recado.shards.model import MOST_CHANNELS, Shard, ShardFullError, by_load
+from recado.shards.model import MOST_CHANNELS, Shard, ShardFullError, by_load, open_to
 from recado.shards.table import ShardRecord, shard_key
 
 
 def declared() -> list[Shard]:
     """Return the declared shards with the number of channels placed on each, in the order of their ids."""
-    with acting_for_platform():
-        records = ShardRecord.many([shard_key(shard_id) for shard_id in shard_queues()])
-    stored = {record.pk: record.shard() for record in records}
-    return [stored.get(shard_key(shard_id)[0], Shard(shard_id, 0)) for shard_id in sorted(shard_queues())]
+    return _counted(shard_queues())
 
 
-def place() -> list[str]:
-    """Return the shards that have room for another channel, the one to try first in front.
+def place(clinic_id: str) -> list[str]:
+    """Return the shards that have room for another channel of a clinic, the one to try first in front.
+
+    Args:
+        clinic_id: whose channel it is; one with a shard of its own is placed there only, others never.
 
     Raises:
         NoShardAvailableError: none has.
     """
-    candidates = [shard.shard_id for shard in by_load(declared())]
+    candidates = [shard.shard_id for shard in by_load(_counted(open_to(clinic_id, shard_queues())))]
     if not candidates:
         raise NoShardAvailableError
     return candidates
+
+
+def _counted(shard_ids: Iterable[str]) -> list[Shard]:
+    ordered = sorted(shard_ids)
+    with acting_for_platform():
+        records = ShardRecord.many([shard_key(shard_id) for shard_id in ordered])
+    stored = {record.pk: record.shard() for record in records}
+    return [stored.get(shard_key(shard_id)[0], Shard(shard_id, 0)) for shard_id in ordered]
 
 
 def hold(transaction: Transaction, shard_id: str) -> None:
