@@ -32,8 +32,8 @@ def emulator_part(
     ``functions_endpoint``, by default at the emulator itself.
     """
     saved = state.emulator / "state"
-    temporary = state.emulator / "temporary"
-    shutil.rmtree(temporary, ignore_errors=True)  # it leaves its unpacked functions behind
+    clean_up(state)
+    temporary = _temporary(state)
     temporary.mkdir(parents=True)
     _carry_over(state, saved, port)
     environment = {
@@ -64,6 +64,15 @@ def emulator_part(
         logs=state.logs,
         holding=holding,
     )
+
+
+def clean_up(state: StateFolder) -> None:
+    """Remove the unpacked functions that it leaves behind; it must not be running."""
+    shutil.rmtree(_temporary(state), ignore_errors=True)
+
+
+def _temporary(state: StateFolder) -> Path:
+    return state.emulator / "temporary"
 
 
 def _carry_over(state: StateFolder, saved: Path, port: int) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from local.stack.clients import emulator_clients
 from local.stack.compiled import CompiledAssets
 from local.stack.demo import Demo, prepare
 from local.stack.deployment import Deployment, deploy
+from local.stack.ecs import EcsRecords
 from local.stack.environment import aws_environment, base_environment, network_environment
 from local.stack.front_door import FrontDoor
 from local.stack.generation import Generation, LostStateError, lost_parts
@@ -26,6 +28,7 @@ from local.stack.part import Part, PartFailedError
 from local.stack.ports import HOST, free_port
 from local.stack.readiness import until_answers
 from local.stack.report import Report
+from local.stack.shared_packages import SharedPackages
 from local.stack.state import CHECKOUT, StateFolder
 from local.stack.synthesis import templates
 from local.stack.tasks import ProcessService
@@ -57,6 +60,7 @@ class Stack:
         self._faults: Part | None = None
         self._front_door: FrontDoor | None = None
         self._services: list[ProcessService] = []
+        self._ecs = EcsRecords()
         self._watches: list[asyncio.Task[None]] = []
         self._addresses: Addresses | None = None
         self._deployment: Deployment | None = None
@@ -81,6 +85,7 @@ class Stack:
         self._front_door = FrontDoor(addresses.emulator + self._deployment.api_path, _port(addresses.api))
         await self._front_door.start()
         self._report("starting the session runner and waiting for the API")
+        await self._ecs.start()
         self._start_services(self._deployment, addresses)
         await asyncio.gather(self._until_healthy(addresses.api), self._register_people(addresses))
         self._demo = await prepare(addresses.api, self._state, self._make_admin_key, clinics=self._options.demo)
@@ -110,6 +115,7 @@ class Stack:
         if self._services:
             self._report("stopping: the sessions are put away")
         await asyncio.gather(*(service.stop() for service in self._services))
+        await self._ecs.stop()
         if self._front_door is not None:
             await self._front_door.stop()
         if self._simulator is not None:
@@ -118,6 +124,7 @@ class Stack:
             await self._faults.stop(_FAULTS_STOP_SECONDS)
         if self._emulator is not None and not await self._emulator.stop(_EMULATOR_STOP_SECONDS):
             self._report("the AWS emulator did not end in time and was killed: what it held is lost")
+        emulator.clean_up(self._state)
 
     def _choose_addresses(self) -> Addresses:
         taken: set[int] = set()
@@ -191,7 +198,7 @@ class Stack:
             deploy,
             addresses.emulator,
             await asyncio.to_thread(templates),
-            CompiledAssets(StagedAssets(staging=staging)),
+            SharedPackages(CompiledAssets(StagedAssets(staging=staging)), staging),
             {"PublicUrl": addresses.api, "IdentityAddress": addresses.emulator},
         )
 
@@ -199,7 +206,8 @@ class Stack:
         for shard_id in deployment.shard_ids if self._options.runners else ():
             service = ProcessService(
                 f"runner-{shard_id}",
-                lambda disk, shard_id=shard_id: self._runner_part(shard_id, disk, deployment, addresses),  # type: ignore[misc]
+                partial(self._runner_part, shard_id, deployment, addresses),
+                ecs=self._ecs,
                 disk=self._state.runner / shard_id,
                 start_delay=self._options.task_start_delay,
                 report=self._report,
@@ -208,9 +216,12 @@ class Stack:
             service.start()
             self._services.append(service)
 
-    def _runner_part(self, shard_id: str, disk: Path, deployment: Deployment, addresses: Addresses) -> Part:
+    def _runner_part(
+        self, shard_id: str, deployment: Deployment, addresses: Addresses, disk: Path, task: Mapping[str, str]
+    ) -> Part:
         environment = {
             **self._runner_environment(shard_id, deployment, addresses),
+            **task,
             "RECADO_RUNNER_DIRECTORY": str(disk),
             "RECADO_HEALTH_PORT": str(free_port(0)),
         }
