@@ -48,6 +48,8 @@ class RunnerSettings(BaseSettings):
     command_wait_seconds: Annotated[int, Field(ge=0, le=20)] = 20
     blocking_calls: Annotated[int, Field(ge=2, le=64)] = 16
     whatsapp_environment: dict[str, str] = Field(default_factory=dict)
+    # Set by ECS itself, hence its name; empty where there is no ECS.
+    task_metadata_uri: str = Field(default="", validation_alias="ECS_CONTAINER_METADATA_URI_V4")
 
     @property
     def monitor_limits(self) -> MonitorLimits:

@@ -40,6 +40,8 @@ from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
 from session_runner.publication import Publication
 from session_runner.reconnect import Backoff
+from session_runner.start_line import StartLine
+from session_runner.task_evidence import EcsEvidence, owner_of, place_of
 from session_runner.settings import RunnerSettings
 from session_runner.vault import Vault
 
@@ -68,8 +70,10 @@ class Supervisor:
         self._state = "starting"
         self._directories = Directories(settings.runner_directory)
         deadline = LeaseDeadline(self._directories.deadline)
-        lease = ShardLease(settings.shard_id, f"{os.uname().nodename}-{secrets.token_hex(8)}", self._clock)
-        self.keeper = LeaseKeeper(lease, deadline, self._fenced, self._logger)
+        owner = owner_of(place_of(settings.task_metadata_uri, self._logger))
+        lease = ShardLease(settings.shard_id, owner, self._clock)
+        evidence = EcsEvidence(clients.ecs(), self._clock.monotonic, self._logger)
+        self.keeper = LeaseKeeper(lease, deadline, self._fenced, self._logger, evidence)
         self._pool: HostPool | None = None
         self._publication: Publication | None = None
         self._around: Surroundings | None = None

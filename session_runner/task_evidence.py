@@ -5,6 +5,7 @@ started again inside the same task is another owner.
 """
 
 import json
+import os
 import secrets
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,21 @@ def task_arn(metadata_uri: str) -> str:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"{metadata_uri}/task", timeout=METADATA_SECONDS) as answer:
         return str(json.load(answer)["TaskARN"])
+
+
+def place_of(metadata_uri: str, logger: Logger) -> str:
+    """Return where this process runs: the ARN of its task, or the machine's name if there is nobody to tell it.
+
+    Args:
+        metadata_uri: as above, empty where there is no ECS.
+        logger: for an endpoint that does not answer; whoever takes over from us will then have to wait.
+    """
+    if metadata_uri:
+        try:
+            return task_arn(metadata_uri)
+        except (OSError, ValueError, KeyError) as error:
+            logger.warning("this task does not learn its name", extra={"cause": type(error).__name__})
+    return os.uname().nodename
 
 
 def owner_of(place: str) -> str:

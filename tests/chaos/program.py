@@ -63,7 +63,7 @@ async def _run(stack: RunningStack, folder: Path, options: Options, tell: Callab
     acts = Acts(stack, tasks, traffic, options, tell)
     started = time.monotonic()
     try:
-        tasks.service.start()
+        await tasks.start()
         await tasks.until_running()
         await traffic.prepare()
         tell(f"{options.sessions} sessions linked after {time.monotonic() - started:.1f} s")

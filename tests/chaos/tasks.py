@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
+from local.stack.ecs import EcsRecords
 from local.stack.part import Part
 from local.stack.ports import HOST, free_port
 from local.stack.tasks import ProcessService
@@ -75,24 +76,33 @@ class Tasks:
         self.present: Task | None = None
         self.ended: list[str] = []
         self.takeovers: list[Takeover] = []
+        self.ecs = EcsRecords()
+        self._rival_arn = ""
         self.service = ProcessService(
             "runner",
             self._make_present,
+            ecs=self.ecs,
             disk=folder / "disk",
             start_delay=0.0,
             report=self.ended.append,
             changed=lambda: None,
         )
 
-    def _make_present(self, disk: Path) -> Part:
-        self.present = self._make(disk)
+    async def start(self) -> None:
+        """Have the service run its task."""
+        await self.ecs.start()
+        self.service.start()
+
+    def _make_present(self, disk: Path, named: Mapping[str, str]) -> Part:
+        self.present = self._make(disk, named)
         return self.present.part
 
-    def _make(self, disk: Path) -> Task:
+    def _make(self, disk: Path, named: Mapping[str, str]) -> Task:
         self._started += 1
         port = free_port(0)
         environment = {
             **self._environment,
+            **named,
             "RECADO_RUNNER_DIRECTORY": str(disk),
             "RECADO_HEALTH_PORT": str(port),
         }
@@ -105,7 +115,8 @@ class Tasks:
         """Start a second runner of the same shard, with a disk of its own."""
         disk = self._folder / f"rival-{self._started}"
         await asyncio.to_thread(disk.mkdir, parents=True)
-        self._rival = self._make(disk)
+        name = self.ecs.begin()
+        self._rival, self._rival_arn = self._make(disk, name.environment), name.arn
         await self._rival.part.start()
         return self._rival
 
@@ -113,6 +124,7 @@ class Tasks:
         """Ask the rival to end in order; the service's task may then take over at once."""
         if self._rival is not None:
             await self._rival.part.stop(120)
+            self.ecs.end(self._rival_arn)
             self._rival = None
 
     async def until_running(self, task: Task | None = None, *, above: int = 0, seconds: float = 120.0) -> Takeover:
@@ -146,6 +158,7 @@ class Tasks:
         """End everything in order."""
         await self.stop_rival()
         await self.service.stop()
+        await self.ecs.stop()
 
     def remove_disks(self) -> None:
         """Delete what the tasks left on their disks."""

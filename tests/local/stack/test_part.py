@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
+from local.stack import tasks
+from local.stack.ecs import EcsRecords
 from local.stack.part import Part
 from local.stack.tasks import ProcessService
 
@@ -111,7 +114,8 @@ time.sleep(60)
         reported: list[str] = []
         service = ProcessService(
             "shard",
-            lambda _: _part(tmp_path, code, "shard"),
+            lambda *_: _part(tmp_path, code, "shard"),
+            ecs=EcsRecords(),
             disk=disk,
             start_delay=0,
             report=reported.append,
@@ -137,7 +141,8 @@ def test_stopping_a_service_before_its_task_started_leaves_none(tmp_path: Path) 
     async def run() -> None:
         service = ProcessService(
             "shard",
-            lambda _: _part(tmp_path, "open('started', 'w')"),
+            lambda *_: _part(tmp_path, "open('started', 'w')"),
+            ecs=EcsRecords(),
             disk=tmp_path / "disk",
             start_delay=0.1,
             report=lambda _: None,
@@ -215,7 +220,8 @@ time.sleep(60)
         told: list[str] = []
         service = ProcessService(
             "task",
-            lambda _: _part(tmp_path, code),
+            lambda *_: _part(tmp_path, code),
+            ecs=EcsRecords(),
             disk=tmp_path / "disk",
             start_delay=0.0,
             report=told.append,
@@ -232,6 +238,58 @@ time.sleep(60)
         await service.stop()
 
     asyncio.run(run())
+
+
+def test_a_task_has_stopped_only_when_its_last_process_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that outlives the first process keeps its task from being stopped, and is killed in the end."""
+    monkeypatch.setattr(tasks, "_LEFT_SECONDS", 0.5)
+
+    async def run() -> None:
+        code = f"""
+import pathlib, subprocess, sys, time
+if not pathlib.Path("child").exists():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", {str(tmp_path / "disk/x")!r}])
+    pathlib.Path("child").write_text(str(child.pid))
+    sys.exit(1)
+time.sleep(60)
+"""
+        told: list[str] = []
+        ecs = Ended()
+        service = ProcessService(
+            "task",
+            lambda *_: _part(tmp_path, code),
+            ecs=ecs,
+            disk=tmp_path / "disk",
+            start_delay=0.0,
+            report=told.append,
+            changed=lambda: None,
+        )
+        service.start()
+        child = int(await _written(tmp_path / "child"))
+        while not told:
+            assert _alive(child)
+            assert not ecs.ended
+            await asyncio.sleep(0.02)
+        await asyncio.wait_for(ecs.last, 5)
+        assert not _alive(child)
+        assert "left 1 processes behind" in told[0]
+        await service.stop()
+
+    asyncio.run(run())
+
+
+class Ended(EcsRecords):
+    """Remembers what has ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[str] = []
+        self.last: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(self, arn: str) -> None:
+        self.ended.append(arn)
+        if not self.last.done():
+            self.last.set_result(None)
 
 
 async def _written(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What ECS says of another owner's task: evidence only when nothing of it can run any more."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,7 +11,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from session_runner.task_evidence import EcsEvidence, owner_of, task_arn
+from session_runner.task_evidence import EcsEvidence, owner_of, place_of, task_arn
 
 ARN = "arn:aws:ecs:sa-east-1:123456789012:task/recado-dev/0123456789abcdef0123456789abcdef"
 
@@ -124,3 +125,10 @@ def test_a_task_learns_its_name_from_the_metadata_endpoint(endpoint: str, monkey
     assert task_arn(f"{endpoint}/v4/abc") == ARN
     with pytest.raises(OSError, match="404"):
         task_arn(f"{endpoint}/v4/other")
+
+
+def test_a_runner_that_cannot_learn_its_tasks_name_runs_all_the_same(endpoint: str) -> None:
+    """Whoever takes over from it has to wait, and that is all."""
+    quiet = Logger(service="test", level="CRITICAL")
+    assert place_of(f"{endpoint}/v4/abc", quiet) == ARN
+    assert place_of(f"{endpoint}/v4/other", quiet) == place_of("", quiet) == os.uname().nodename
