@@ -17,6 +17,8 @@ from functions.api.routes import (
     health,
     messages,
     pairing,
+    send_policy,
+    settling,
     webhook_endpoints,
 )
 from functions.api.settings import MAXIMUM_BODY_BYTES
@@ -28,6 +30,8 @@ _ROUTERS = (
     channels.router,
     pairing.router,
     messages.router,
+    settling.router,
+    send_policy.router,
     contacts.router,
     webhook_endpoints.router,
     deliveries.router,

@@ -170,6 +170,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "O estado atual do canal não permite a operação; consulte o canal e siga `next_action`.",
     ),
     Explanation(
+        errors.MessageStateError,
+        "The message's status does not allow this: only an `uncertain` message can be settled. Somebody may have "
+        "decided before, or evidence came that it went out.",
+        "Read the message: its `status` and `history` say what became of it.",
+        "O status da mensagem não permite a operação: só uma mensagem `uncertain` pode ser resolvida. Consulte a "
+        "mensagem.",
+    ),
+    Explanation(
         errors.ChannelNotConnectedError,
         "The operation needs a live connection to WhatsApp and the channel has none. (Sending does not: messages are "
         "queued.)",

@@ -1,5 +1,6 @@
 """Channels: a clinic's WhatsApp numbers and what is asked of their sessions."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, status
@@ -21,6 +22,7 @@ from functions.api.waiting import Patience, patience
 from recado.channels import service as channels
 from recado.channels.model import Channel, ChannelState, Liveness, NextAction, PairingMethod
 from recado.clinics.model import Scope
+from recado.kernel.clock import SystemClock
 from recado.kernel.errors import (
     ChannelExistsError,
     ChannelStateError,
@@ -31,6 +33,7 @@ from recado.kernel.errors import (
 from recado.messages import service as messages
 
 router = APIRouter(prefix="/v1/clinics/{clinic_id}/channels", tags=["channels"])
+_CLOCK = SystemClock()
 
 
 @router.post(
@@ -79,10 +82,20 @@ def get_channel(
     return show_channel(channels.get(clinic_id, channel_id), channels.get_liveness(clinic_id, channel_id))
 
 
-@router.patch("/{channel_id}", summary="Rename a channel", dependencies=[needs(Scope.CHANNELS_WRITE)])
+@router.patch(
+    "/{channel_id}",
+    summary="Rename a channel, set its proxy",
+    responses=problems(ChannelStateError),
+    dependencies=[needs(Scope.CHANNELS_WRITE)],
+)
 def update_channel(clinic_id: str, channel_id: str, body: ChannelChange) -> ChannelAnswer:
-    """Change the channel's name."""
-    return show_channel(channels.rename(clinic_id, channel_id, body.name), channels.get_liveness(clinic_id, channel_id))
+    """Change the channel's name, or the proxy that it connects through; what is left out stays."""
+    if "proxy" in body.model_fields_set:
+        url = body.proxy.get_secret_value() if body.proxy is not None else None
+        channel = channels.set_proxy(clinic_id, channel_id, url)
+    if body.name is not None:
+        channel = channels.rename(clinic_id, channel_id, body.name)
+    return show_channel(channel, channels.get_liveness(clinic_id, channel_id))
 
 
 @router.delete(
@@ -157,6 +170,7 @@ def show_channel(channel: Channel, liveness: Liveness | None = None) -> ChannelA
         channel: the channel.
         liveness: what its runner last said of the connection, if it ever did.
     """
+    last_frame_at = liveness.last_frame_at if liveness else None
     return ChannelAnswer(
         channel_id=channel.channel_id,
         name=channel.name,
@@ -168,10 +182,17 @@ def show_channel(channel: Channel, liveness: Liveness | None = None) -> ChannelA
         next_action=None if channel.next_action is NextAction.NONE else channel.next_action,
         phone=channel.phone,
         lid=channel.lid,
-        last_frame_at=liveness.last_frame_at if liveness else None,
+        retry_at=channel.retry_at,
+        last_frame_at=last_frame_at,
+        last_frame_age=_age(last_frame_at),
         last_connected_at=channel.last_connected_at,
         paired_at=channel.paired_at,
         ban_expires_at=channel.ban_expires_at,
+        proxy=channel.proxy_address,
         created_at=channel.created_at,
         updated_at=channel.updated_at,
     )
+
+
+def _age(moment: datetime | None) -> int | None:
+    return None if moment is None else max(0, int((_CLOCK.now() - moment).total_seconds()))

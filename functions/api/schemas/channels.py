@@ -1,8 +1,8 @@
 """Channels and their pairing on the wire."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from functions.api.schemas.base import Answer, Given, Moment, PageQuery, with_example
 from functions.api.schemas.clinics import Name, Phone
@@ -16,12 +16,15 @@ _EXAMPLE = {
     "reason": None,
     "since": "2026-11-22T13:00:00.000Z",
     "next_action": None,
+    "retry_at": None,
     "phone": "+5511988880001",
     "lid": "100000000000001@lid",
     "last_frame_at": "2026-11-22T13:05:00.000Z",
+    "last_frame_age": 12,
     "last_connected_at": "2026-11-22T13:00:00.000Z",
     "paired_at": "2026-11-22T13:00:00.000Z",
     "ban_expires_at": None,
+    "proxy": None,
     "created_at": "2026-11-22T12:58:00.000Z",
     "updated_at": "2026-11-22T13:00:00.000Z",
 }
@@ -46,7 +49,22 @@ class ChannelChange(Given):
 
     model_config = with_example({"name": "Recepção 2"})
 
-    name: Name
+    name: Name | None = Field(None, description="A new name; left out or null, it stays.")
+    proxy: SecretStr | None = Field(
+        None,
+        description=(
+            "An HTTP CONNECT proxy that the channel connects through, as `http://user:password@host:port` or "
+            "`https://…`; "
+            "null takes it away; left out, it stays. It must be at a public address; SOCKS is not possible. Only "
+            "`host:port` is ever shown again. A connected channel is connected anew through it, and never directly."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.name is None and "proxy" not in self.model_fields_set:
+            raise ValueError("say what to change: name, proxy")
+        return self
 
 
 class ConnectRequest(Given):
@@ -70,13 +88,18 @@ class ChannelAnswer(Answer):
     state: str
     reason: str | None = Field(description="Why the channel is in this state, as a word.")
     since: Moment = Field(description="When it came into this state.")
-    next_action: str | None = Field(description="What has to be done, as a word: connect, scan_qr, wait, link_again…")
+    next_action: str | None = Field(
+        description="What has to be done, as a word: connect, scan_qr, wait, link_again, check_proxy…"
+    )
+    retry_at: Moment | None = Field(description="When a connection is tried again by itself, if that is planned.")
     phone: str | None
     lid: str | None = Field(description="WhatsApp's own hidden id of the number.")
     last_frame_at: Moment | None = Field(description="When anything was last heard from WhatsApp on this channel.")
+    last_frame_age: int | None = Field(description="How many seconds ago that was.")
     last_connected_at: Moment | None
     paired_at: Moment | None
     ban_expires_at: Moment | None
+    proxy: str | None = Field(description="`host:port` of the proxy it connects through; null for none.")
     created_at: Moment
     updated_at: Moment
 

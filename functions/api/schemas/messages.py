@@ -130,6 +130,9 @@ class MessageAnswer(Answer):
             "client_reference": "42",
             "whatsapp_id": "3EB0C431C26A1916E07A",
             "code": None,
+            "resends": 0,
+            "held_reason": None,
+            "not_before": None,
             "offline": False,
             "timestamp": "2026-11-22T13:05:01.000Z",
             "valid_until": None,
@@ -155,7 +158,13 @@ class MessageAnswer(Answer):
     context: ContextAnswer | None
     client_reference: str | None
     whatsapp_id: str | None
-    code: str | None = Field(description="Why it failed or is uncertain.")
+    code: str | None = Field(description="Why it failed or is uncertain; `resent` while it is queued again.")
+    resends: int = Field(description="How often it was queued again after it had been `uncertain`.")
+    held_reason: str | None = Field(
+        description="Why a queued message does not go out yet: `reachout_locked`, `cold_budget` or `hourly_limit`. "
+        "Null while it only waits its turn."
+    )
+    not_before: Moment | None = Field(description="The earliest moment at which a held message may go out.")
     offline: bool = Field(description="It reached WhatsApp while the channel was not connected.")
     timestamp: Moment | None = Field(description="WhatsApp's own time of the message.")
     valid_until: Moment | None

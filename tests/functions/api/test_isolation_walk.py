@@ -46,6 +46,8 @@ class Visit:
 _VISITS: Mapping[tuple[str, str], Visit] = {
     ("GET", "/v1/clinics/{clinic_id}"): Visit(),
     ("PATCH", "/v1/clinics/{clinic_id}"): Visit(body={"name": "x"}),
+    ("GET", "/v1/clinics/{clinic_id}/send-policy"): Visit(),
+    ("PATCH", "/v1/clinics/{clinic_id}/send-policy"): Visit(body={"uncertain": "resend"}),
     ("GET", "/v1/clinics/{clinic_id}/api-keys"): Visit(),
     ("POST", "/v1/clinics/{clinic_id}/api-keys"): Visit(201, {"name": "x", "scopes": ["messages:read"]}),
     ("DELETE", "/v1/clinics/{clinic_id}/api-keys/{api_key_id}"): Visit(204),
@@ -64,6 +66,8 @@ _VISITS: Mapping[tuple[str, str], Visit] = {
     ("POST", f"{_CHANNEL}/messages"): Visit(202, _TEXT),
     ("GET", f"{_CHANNEL}/messages/{{message_id}}"): Visit(),
     ("POST", f"{_CHANNEL}/messages/{{message_id}}/read"): Visit(202),
+    # Theirs to ask, and then refused for what the message is: only an uncertain one can be settled.
+    ("POST", f"{_CHANNEL}/messages/{{message_id}}/settle"): Visit(409, {"decision": "resend"}),
     ("POST", f"{_CHANNEL}/typing"): Visit(202, {"to": "+5511977770001"}),
     ("POST", f"{_CHANNEL}/contacts/check"): Visit(body={"numbers": ["+5511977770001"]}),
     ("GET", "/v1/clinics/{clinic_id}/messages"): Visit(),
@@ -210,7 +214,7 @@ def test_nothing_changed_in_the_clinic_that_others_tried(houses: tuple[House, Ho
 
 
 def _belongings(house: House) -> dict[str, Any]:
-    paths = ["", "channels", "messages", "webhook-endpoints", "api-keys"]
+    paths = ["", "send-policy", "channels", "messages", "webhook-endpoints", "api-keys"]
     paths.append(f"webhook-endpoints/{house.ids['webhook_endpoint_id']}/deliveries")
     return {path: house.caller.get(path).json() for path in paths}
 

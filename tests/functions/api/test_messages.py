@@ -66,6 +66,9 @@ def test_a_message_is_read_back_with_its_history(aurora: Caller) -> None:
         "context": None,
         "client_reference": "42",
         "code": None,
+        "resends": 0,
+        "held_reason": None,
+        "not_before": None,
         "offline": False,
         "timestamp": None,
     }

@@ -39,6 +39,7 @@ def test_an_inbound_message_is_in_the_log_and_on_the_bus(recorder: Recorder, run
         "source": "contact",
         "status": "received",
         "code": None,
+        "resends": 0,
         "client_reference": None,
         "whatsapp_id": "3A01",
     }

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recado.messages.status import TRANSITIONS, MessageStatus, is_settled, may_follow, predecessors
+from recado.messages.status import PROVED, TRANSITIONS, MessageStatus, is_settled, may_follow, predecessors
 
 _FINAL = {status for status, following in TRANSITIONS.items() if not following}
 _OUT = {MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ}
@@ -44,6 +44,19 @@ def test_a_message_goes_out_only_through_sending(proposed: list[MessageStatus]) 
     path = climb(MessageStatus.QUEUED, proposed)
     first_out = next((index for index, status in enumerate(path) if status in _OUT), None)
     assert first_out is None or MessageStatus.SENDING in path[:first_out]
+
+
+@given(proposals)
+def test_evidence_alone_moves_what_was_put_back_and_only_upwards(proposed: list[MessageStatus]) -> None:
+    """With evidence of a former try, a resent message may become sent without a second one, and never falls again."""
+    path = [MessageStatus.QUEUED]
+    for status in proposed:
+        if may_follow(path[-1], status, resent=True):
+            path.append(status)
+    out = [status in _OUT for status in path]
+    assert out == sorted(out)
+    assert set(PROVED) == {MessageStatus.QUEUED}
+    assert PROVED[MessageStatus.QUEUED] == {MessageStatus.SENT}
 
 
 @given(proposals)

@@ -76,6 +76,7 @@ def test_a_received_message_is_told_whole() -> None:
             "client_reference": None,
             "status": "received",
             "code": None,
+            "resends": 0,
         },
     }
 

@@ -138,6 +138,10 @@ class ChannelStateError(ConflictError, code="channel_state", title="Not possible
     """The channel's state does not allow this."""
 
 
+class MessageStateError(ConflictError, code="message_state", title="Not possible in this state"):
+    """The message's status does not allow this."""
+
+
 class ChannelNotConnectedError(ConflictError, code="channel_not_connected", title="Channel not connected"):
     """This needs a live connection and the channel has none."""
 

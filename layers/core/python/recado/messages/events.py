@@ -49,6 +49,7 @@ def status_event(message: Message, change: StatusChange, sequence: int, event_id
             "source": message.source.value,
             "status": change.status.value,
             "code": change.code,
+            "resends": message.resends_before(change),
             "client_reference": message.client_reference,
             "whatsapp_id": message.whatsapp_id,
         },

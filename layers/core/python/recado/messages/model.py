@@ -9,6 +9,12 @@ from recado.contacts.model import Recipient, same_number
 from recado.kernel.ids import month_of
 from recado.messages.status import MessageStatus
 
+RESENT = "resent"
+"""The code of a history line that put an uncertain message back into the outbox."""
+
+DISCARDED = "discarded"
+"""The code of a message that the clinic gave up instead."""
+
 
 class Direction(StrEnum):
     """Which way a message went, seen from the clinic."""
@@ -79,6 +85,9 @@ class Message:
         sequence: place in the channel's outbox; None for what did not go through it.
         epoch: the shard epoch that last tried to send it.
         code: why it failed or is uncertain.
+        resends: how often it was put back into the outbox after it had been uncertain.
+        held_reason: why a queued message does not go out yet, as a stable code; None if it only waits its turn.
+        not_before: the earliest moment at which a held message may go out.
         offline: it reached WhatsApp while the channel was not connected.
         timestamp: WhatsApp's own time of the message, once there is one.
         valid_until: the moment after which it is no longer sent and ends ``expired``.
@@ -104,6 +113,9 @@ class Message:
     sequence: int | None = None
     epoch: int | None = None
     code: str | None = None
+    resends: int = 0
+    held_reason: str | None = None
+    not_before: datetime | None = None
     offline: bool = False
     timestamp: datetime | None = None
     valid_until: datetime | None = None
@@ -119,9 +131,34 @@ class Message:
         """The other side of the conversation."""
         return self.sender if self.direction is Direction.INBOUND else self.to
 
+    def resends_before(self, change: StatusChange) -> int:
+        """Return how often the message had been put back when a line of its history was written."""
+        lines = self.history[: self.history.index(change)] if change in self.history else self.history
+        return sum(line.code == RESENT for line in lines)
+
     def last_change_to(self, status: MessageStatus) -> StatusChange | None:
         """Return the latest history line with that status, None if the message was never there."""
         return next((change for change in reversed(self.history) if change.status is status), None)
+
+
+class Decision(StrEnum):
+    """What a clinic decides about a message of which nobody knows whether it went out."""
+
+    RESEND = "resend"
+    DISCARD = "discard"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a decision did: the message's status and code after it.
+
+    ``replayed`` if an earlier request with the same key was answered so.
+    """
+
+    message_id: str
+    status: MessageStatus
+    code: str
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +226,7 @@ class OutboxRow:
     Attributes:
         chat: the canonical chat, so that order per chat can be kept without reading the message.
         expires_at: the message's ``valid_until``.
+        answers: it quotes a message of the same contact, so somebody waits for it.
     """
 
     clinic_id: str
@@ -198,6 +236,7 @@ class OutboxRow:
     chat: str
     created_at: datetime
     expires_at: datetime | None = None
+    answers: bool = False
 
     def is_expired(self, now: datetime) -> bool:
         """Say whether the message has outlived its time to be sent."""
@@ -222,7 +261,7 @@ class SendingElsewhere(Exception):  # noqa: N818 - an outcome the sender handles
 
 
 class SendSuperseded(Exception):  # noqa: N818 - an outcome the sender handles, not a failure
-    """The result came too late to be written: the message is no longer in ``sending`` under this epoch."""
+    """The write came too late: the message no longer stands as its writer left it (``sending`` under its epoch)."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(f"{message.message_id} is {message.status} under epoch {message.epoch}")

@@ -24,8 +24,9 @@ class MessageStatus(StrEnum):
 
 
 # ``sending → queued`` only when the driver proved that nothing went out. ``uncertain`` is left by evidence (a late
-# result, a receipt) or by the clinic's wish to send again. A read receipt may overtake the delivery receipt, or be the
-# only one (WhatsApp sends no delivery receipt to a chat that is open), so ``sent → read`` is a step of its own.
+# result, a receipt) or by the clinic's decision: to send again, or to call it failed. A read receipt may overtake the
+# delivery receipt, or be the only one (WhatsApp sends no delivery receipt to a chat that is open), so ``sent → read``
+# is a step of its own.
 TRANSITIONS: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     MessageStatus.QUEUED: frozenset(
         {MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.SUPPRESSED}
@@ -34,7 +35,13 @@ TRANSITIONS: Mapping[MessageStatus, frozenset[MessageStatus]] = {
         {MessageStatus.QUEUED, MessageStatus.SENT, MessageStatus.FAILED, MessageStatus.UNCERTAIN}
     ),
     MessageStatus.UNCERTAIN: frozenset(
-        {MessageStatus.QUEUED, MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ}
+        {
+            MessageStatus.QUEUED,
+            MessageStatus.FAILED,
+            MessageStatus.SENT,
+            MessageStatus.DELIVERED,
+            MessageStatus.READ,
+        }
     ),
     MessageStatus.SENT: frozenset({MessageStatus.DELIVERED, MessageStatus.READ}),
     MessageStatus.DELIVERED: frozenset({MessageStatus.READ}),
@@ -45,12 +52,22 @@ TRANSITIONS: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     MessageStatus.RECEIVED: frozenset(),
 }
 
+# What evidence may do besides to a message that was put back after it had been uncertain: the first try may turn out
+# to have gone out before anybody begins the second, which then never happens.
+PROVED: Mapping[MessageStatus, frozenset[MessageStatus]] = {MessageStatus.QUEUED: frozenset({MessageStatus.SENT})}
+
 _UNSETTLED = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING})
 
 
-def may_follow(current: MessageStatus, following: MessageStatus) -> bool:
-    """Say whether a message may go from ``current`` to ``following`` in one step."""
-    return following in TRANSITIONS[current]
+def may_follow(current: MessageStatus, following: MessageStatus, *, resent: bool = False) -> bool:
+    """Say whether a message may go from ``current`` to ``following`` in one step.
+
+    Args:
+        current: where it stands.
+        following: where it would stand then.
+        resent: it was put back at least once after it had been uncertain, so that evidence of a former try may come.
+    """
+    return following in TRANSITIONS[current] or (resent and following in PROVED.get(current, ()))
 
 
 def predecessors(status: MessageStatus) -> tuple[MessageStatus, ...]:

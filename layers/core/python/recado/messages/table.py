@@ -18,6 +18,7 @@ from recado.aws.models import ClinicItem
 from recado.kernel.clock import from_text, to_text
 from recado.kernel.ids import month_of
 from recado.messages.model import Direction, Message, MessageType, OutboxRow, Party, Source, StatusChange
+from recado.messages.policy import Uncertain
 from recado.messages.status import MessageStatus
 
 _SEQUENCE_DIGITS = 20
@@ -139,6 +140,9 @@ class MessageItem(ClinicItem):
     epoch = NumberAttribute(null=True)
     attempt = UnicodeAttribute(null=True)
     code = UnicodeAttribute(null=True)
+    resends = NumberAttribute(null=True)
+    held_reason = UnicodeAttribute(null=True)
+    not_before = MomentAttribute(null=True)
     offline = BooleanAttribute(default=False)
     timestamp = MomentAttribute(null=True)
     valid_until = MomentAttribute(null=True)
@@ -149,17 +153,19 @@ class MessageItem(ClinicItem):
         """Return the message as stored."""
         pk, sk = message_key(message.clinic_id, message.channel_id, message.message_id)
         chat = message.contact.chat
+        values = {name: getattr(message, name) for name in Message.__dataclass_fields__}
         return cls(
             pk=pk,
             sk=sk,
             clinic_month=clinic_month(message.clinic_id, message.month),
             chat_key=chat_key(message.clinic_id, chat) if chat else None,
-            **{name: getattr(message, name) for name in Message.__dataclass_fields__},
+            **values | {"resends": message.resends or None},
         )
 
     def message(self) -> Message:
         """Return the message."""
-        return Message(**{name: getattr(self, name) for name in Message.__dataclass_fields__})
+        stored = {name: getattr(self, name) for name in Message.__dataclass_fields__}
+        return Message(**stored | {"resends": int(self.resends or 0)})
 
 
 class OutboxItem(ClinicItem):
@@ -173,6 +179,7 @@ class OutboxItem(ClinicItem):
     chat = UnicodeAttribute()
     created_at = MomentAttribute()
     valid_until = MomentAttribute(null=True)
+    answers = BooleanAttribute(null=True)
 
     @classmethod
     def of(cls, row: OutboxRow) -> "OutboxItem":
@@ -186,6 +193,7 @@ class OutboxItem(ClinicItem):
             chat=row.chat,
             created_at=row.created_at,
             valid_until=row.expires_at,
+            answers=row.answers or None,
         )
 
     def row(self) -> OutboxRow:
@@ -198,6 +206,7 @@ class OutboxItem(ClinicItem):
             chat=self.chat,
             created_at=self.created_at,
             expires_at=self.valid_until,
+            answers=bool(self.answers),
         )
 
 
@@ -230,6 +239,16 @@ class ParkedReceiptItem(ClinicItem):
     at = MomentAttribute()
     sequence = NumberAttribute()
     chat = PartyAttribute()
+
+
+class SendPolicyItem(ClinicItem):
+    """What a clinic wants of sending, where it differs from the default."""
+
+    table = "core"
+    sort_key = "send_policy"
+
+    uncertain = WordAttribute(Uncertain)
+    updated_at = MomentAttribute()
 
 
 class EventRecordItem(ClinicItem):

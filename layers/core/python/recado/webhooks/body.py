@@ -79,6 +79,8 @@ def _message_data(event: Event, message: Message | None) -> dict[str, Any]:
         # The event's own status: by now the message may have gone on.
         "status": known.get("status"),
         "code": known.get("code"),
+        # More than 0: it went out again after it had been uncertain, and the contact may have it twice.
+        "resends": known.get("resends", 0),
     }
     if message and message.text is not None and event.type in _WITH_TEXT:
         data["text"] = {"body": message.text}

@@ -6,6 +6,7 @@ Every function is bound to a clinic and a channel by its arguments; none reads a
 from recado.messages.service.accepting import accept, outbox_counter, outbox_rows, repeated
 from recado.messages.service.listing import Filters, list_channel, list_chat, list_clinic
 from recado.messages.service.observing import confirm_result, record_inbound, record_phone_sent
+from recado.messages.service.policies import change_send_policy, send_policy
 from recado.messages.service.publication import keep_poison, mark_handled, mark_published, unhandled, unpublished
 from recado.messages.service.reading import get
 from recado.messages.service.receipts import (
@@ -26,6 +27,7 @@ from recado.messages.service.sending import (
     requeue,
     settle,
 )
+from recado.messages.service.settling import decide, resend_in_place
 
 __all__ = [
     "Filters",
@@ -35,7 +37,9 @@ __all__ = [
     "accept",
     "apply_receipt",
     "begin_send",
+    "change_send_policy",
     "confirm_result",
+    "decide",
     "forget_parked",
     "get",
     "keep_poison",
@@ -55,6 +59,8 @@ __all__ = [
     "record_uncertain",
     "repeated",
     "requeue",
+    "resend_in_place",
+    "send_policy",
     "settle",
     "take_parked",
     "unhandled",

@@ -8,7 +8,15 @@ from recado.aws.transactions import Transaction
 from recado.kernel.clock import Clock, SystemClock
 from recado.kernel.errors import IdempotencyConflictError, InvalidRequestError, ServiceUnavailableError
 from recado.kernel.ids import Prefix, new_id
-from recado.messages.model import Accepted, Message, OutboxRow, SendRequest, accepted_message, fingerprint
+from recado.messages.model import (
+    Accepted,
+    Direction,
+    Message,
+    OutboxRow,
+    SendRequest,
+    accepted_message,
+    fingerprint,
+)
 from recado.messages.service.reading import find_item
 from recado.messages.table import (
     IdempotencyItem,
@@ -59,24 +67,25 @@ def accept(
             with an idempotency key.
     """
     quoted = _quoted(clinic_id, channel_id, request)
-    now = _to_the_millisecond(clock.now())
+    now = to_the_millisecond(clock.now())
     message = accepted_message(
         clinic_id,
         channel_id,
         request,
         message_id=new_id(Prefix.MESSAGE, now),
-        sequence=_next_sequence(clinic_id, channel_id),
+        sequence=next_sequence(clinic_id, channel_id),
         at=now,
     )
-    message = replace(message, context_whatsapp_id=quoted)
+    message = replace(message, context_whatsapp_id=quoted.whatsapp_id if quoted else None)
+    row = replace(row_of(message), answers=quoted is not None and _is_answered_by(quoted, message))
     if idempotency_key is None:
-        _transaction(message).commit()
+        _transaction(message, row).commit()
         return Accepted(message, replayed=False)
     record = _record(message, idempotency_key, fingerprint(canonical_body))
     free = IdempotencyItem.pk.does_not_exist() | (IdempotencyItem.expires_at <= epoch_seconds(now))
     for _ in range(_TRIES):
         try:
-            _transaction(message).save(record, free, otherwise=_KeyTakenError()).commit()
+            _transaction(message, row).save(record, free, otherwise=_KeyTakenError()).commit()
         except _KeyTakenError:
             earlier = IdempotencyItem.find(record.pk, record.sk, now=now)
             if earlier is not None:
@@ -102,7 +111,8 @@ def repeated(
     Raises:
         IdempotencyConflictError: the key came before with another body.
     """
-    earlier = IdempotencyItem.find(*_idempotency_key(clinic_id, channel_id, idempotency_key), now=clock.now())
+    key = idempotency_key_of(clinic_id, _route(channel_id), idempotency_key)
+    earlier = IdempotencyItem.find(*key, now=clock.now())
     if earlier is None:
         return None
     return _replayed(clinic_id, channel_id, request, earlier, fingerprint(canonical_body))
@@ -132,36 +142,43 @@ def outbox_rows(clinic_id: str, channel_id: str, limit: int, after: int = 0) -> 
     return [item.row() for item in page.items]
 
 
-def _quoted(clinic_id: str, channel_id: str, request: SendRequest) -> str | None:
-    """Return the WhatsApp id of the message to be quoted; one that is not sent yet has none."""
+def _quoted(clinic_id: str, channel_id: str, request: SendRequest) -> Message | None:
+    """Return the message to be quoted; one that is not sent yet has no WhatsApp id."""
     if request.context_message_id is None:
         return None
     item = find_item(clinic_id, channel_id, request.context_message_id)
     if item is None:
         raise InvalidRequestError("There is no such message in this channel.", field="context.message_id")
-    return item.whatsapp_id
+    return item.message()
 
 
-def _to_the_millisecond(moment: datetime) -> datetime:
-    # As moments are stored: a replayed answer must equal the first one.
+def _is_answered_by(quoted: Message, message: Message) -> bool:
+    """Say whether a message quotes what its own recipient wrote: quoting somebody else's is no answer to anybody."""
+    return quoted.direction is Direction.INBOUND and quoted.sender.may_be(message.to)
+
+
+def to_the_millisecond(moment: datetime) -> datetime:
+    """Return a moment as it is stored: a replayed answer must equal the first one."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _next_sequence(clinic_id: str, channel_id: str) -> int:
+def next_sequence(clinic_id: str, channel_id: str) -> int:
+    """Return the next sequence of a channel's outbox; one that is not used leaves a gap."""
     counter = OutboxCounterItem(pk=outbox_partition(clinic_id, channel_id), sk=OutboxCounterItem.sort_key)
     counter.change([OutboxCounterItem.last.add(1)])
     return int(counter.last)
 
 
-def _transaction(message: Message) -> Transaction:
+def _transaction(message: Message, row: OutboxRow) -> Transaction:
     return (
         Transaction()
         .save(MessageItem.of(message), MessageItem.pk.does_not_exist())
-        .save(OutboxItem.of(_row(message)), OutboxItem.pk.does_not_exist())
+        .save(OutboxItem.of(row), OutboxItem.pk.does_not_exist())
     )
 
 
-def _row(message: Message) -> OutboxRow:
+def row_of(message: Message) -> OutboxRow:
+    """Return the outbox row of a message, under the message's own sequence."""
     return OutboxRow(
         clinic_id=message.clinic_id,
         channel_id=message.channel_id,
@@ -175,7 +192,7 @@ def _row(message: Message) -> OutboxRow:
 
 def _record(message: Message, idempotency_key: str, body: str) -> IdempotencyItem:
     return IdempotencyItem(
-        *_idempotency_key(message.clinic_id, message.channel_id, idempotency_key),
+        *idempotency_key_of(message.clinic_id, _route(message.channel_id), idempotency_key),
         fingerprint=body,
         message_id=message.message_id,
         sequence=message.sequence,
@@ -184,10 +201,15 @@ def _record(message: Message, idempotency_key: str, body: str) -> IdempotencyIte
     )
 
 
-def _idempotency_key(clinic_id: str, channel_id: str, idempotency_key: str) -> tuple[str, str]:
+def idempotency_key_of(clinic_id: str, route: str, idempotency_key: str) -> tuple[str, str]:
+    """Return where the record of a key lies: what was asked under it for one route of one clinic."""
     key = hashlib.sha256(idempotency_key.encode()).hexdigest()
+    return f"clinic#{clinic_id}#idempotency", f"{route}#{key}"
+
+
+def _route(channel_id: str) -> str:
     # The channel is part of the route: one key on two channels is two requests.
-    return f"clinic#{clinic_id}#idempotency", f"messages.send#{channel_id}#{key}"
+    return f"messages.send#{channel_id}"
 
 
 def _replayed(clinic_id: str, channel_id: str, request: SendRequest, earlier: IdempotencyItem, body: str) -> Accepted:

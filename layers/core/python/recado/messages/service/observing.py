@@ -4,6 +4,8 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from pynamodb.expressions.condition import Condition
+
 from recado.aws.models import ConditionFailedError
 from recado.aws.transactions import Transaction
 from recado.kernel.ids import Prefix, derived_id, time_of
@@ -11,7 +13,7 @@ from recado.messages.model import Direction, Message, ObservedMessage, Party, So
 from recado.messages.service.reading import find_item, get
 from recado.messages.service.sending import own_pointer
 from recado.messages.service.steps import stands_before, writes
-from recado.messages.status import MessageStatus
+from recado.messages.status import PROVED, MessageStatus
 from recado.messages.table import POINTER, MessageItem, PointerItem, inbound_pointer, whatsapp_partition
 
 OLDEST = timedelta(days=31)
@@ -64,7 +66,8 @@ def confirm_result(
     """Return the history line of a result that a runner reports, writing it if it is late evidence.
 
     The runner writes results itself, under its epoch. One case is left: a message that went out, while a new owner
-    had already called it ``uncertain``. That it was sent is a fact whoever tells it.
+    had already called it ``uncertain``. That it was sent is a fact whoever tells it, also if it was put back to be
+    sent again meanwhile: what has not been begun anew then never is. What the clinic has discarded stays ended.
 
     Returns:
         The message, and the line; None if the result never came to be and no longer can.
@@ -73,15 +76,28 @@ def confirm_result(
         MessageNotFoundError: no such message in this channel.
     """
     message = get(clinic_id, channel_id, message_id)
-    known = message.last_change_to(status)
+    known = _line(message, status, at)
     if known is not None or status is not MessageStatus.SENT or whatsapp_id is None:
         return message, known
     item = MessageItem.of(message)
     actions = [*writes(StatusChange(status, at, code)), MessageItem.whatsapp_id.set(whatsapp_id)]
     with suppress(ConditionFailedError):  # Somebody else has moved it meanwhile: what stands now is read below.
-        (Transaction().save(own_pointer(message, whatsapp_id)).update(item, actions, stands_before(status)).commit())
+        (Transaction().save(own_pointer(message, whatsapp_id)).update(item, actions, _may_be_proved(status)).commit())
     message = get(clinic_id, channel_id, message_id)
     return message, message.last_change_to(status)
+
+
+def _line(message: Message, status: MessageStatus, at: datetime) -> StatusChange | None:
+    """Return the history line that a result is about: a message that was sent again may be uncertain twice."""
+    told = (change for change in message.history if change.status is status and change.at == at)
+    return next(told, None) or message.last_change_to(status)
+
+
+def _may_be_proved(status: MessageStatus) -> Condition:
+    """Return the condition that evidence may bring the stored message to this status."""
+    put_back = MessageItem.status.is_in(*(before for before, after in PROVED.items() if status in after))
+    proved: Condition = stands_before(status) | (put_back & (MessageItem.resends > 0))
+    return proved
 
 
 def _message(observed: ObservedMessage, direction: Direction, source: Source, status: MessageStatus) -> Message:
