@@ -55,7 +55,7 @@ class ShardService(Construct):
         self._stage = stage
         self._image = image
         self._environment = Environment(stage, data, messaging).runner(shard.shard_id)
-        self._role = self._make_role(data, messaging)
+        self._role = self._make_role(data, messaging, cluster)
         task = self._make_task(execution_role)
         self.service = ecs.FargateService(
             self,
@@ -85,7 +85,7 @@ class ShardService(Construct):
         if shard.clinic_id:
             Tags.of(self).add("recado:clinic", shard.clinic_id)
 
-    def _make_role(self, data: DataStack, messaging: MessagingStack) -> iam.Role:
+    def _make_role(self, data: DataStack, messaging: MessagingStack, cluster: ecs.ICluster) -> iam.Role:
         role = iam.Role(
             self,
             "Role",
@@ -100,6 +100,9 @@ class ShardService(Construct):
         allow_making_keys(role, tables["keys"], data.key, clinic=self._shard.clinic_id)
         allow_spilling(role, data.vault, self._shard.shard_id)
         grants.allow_data_at_rest(role, data.key, data.region)
+        # Whether the task before it has stopped: then it need not wait for the lease.
+        tasks = role.stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
+        role.add_to_policy(iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=[tasks]))
         return role
 
     def _make_task(self, execution_role: iam.IRole) -> ecs.FargateTaskDefinition:

@@ -254,6 +254,20 @@ def test_a_runner_spills_under_its_own_shard_and_deletes_nothing_else(crowded: T
     assert "/spill/shard-001/*" in deleting[0]
 
 
+def test_a_runner_may_ask_about_tasks_of_its_cluster_and_nothing_else_of_ecs(prod: Templates) -> None:
+    """Whether its predecessor has stopped is the one thing it wants to know."""
+    asked = {
+        json.dumps(statement["Resource"]): statement["Action"]
+        for statement in _statements(prod, "shard-001")
+        if "ecs:" in json.dumps(statement["Action"])
+    }
+    ((resource, action),) = asked.items()
+    assert action == "ecs:DescribeTasks"
+    assert ":task/" in resource
+    assert "Cluster" in resource
+    assert resource.endswith('/*"]]}')
+
+
 def test_no_right_of_a_runner_is_unbounded(crowded: Templates) -> None:
     """No statement is for everything, no table can be scanned, the key works through AWS or for a clinic."""
     for statement in _statements(crowded, "shard-001"):
