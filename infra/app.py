@@ -13,6 +13,7 @@ from aws_cdk import App, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from infra.assets import REPOSITORY, Assets, PlaceholderAssets, StagedAssets
+from infra.bytecode import target_interpreter
 from infra.config import Stage
 from infra.stacks.api import ApiStack
 from infra.stacks.budget import BudgetStack
@@ -44,7 +45,7 @@ def main() -> None:
     app = App(context=declared, analytics_reporting=False)
     name = app.node.try_get_context("stage") or "dev"
     placeholders = app.node.try_get_context("placeholder_assets")
-    assets = PlaceholderAssets(Path(placeholders)) if placeholders else StagedAssets()
+    assets = PlaceholderAssets(Path(placeholders)) if placeholders else StagedAssets(interpreter=target_interpreter())
     build(app, Stage.from_context(name, app.node.get_context("stages")), assets)
     if app.node.try_get_context("checks"):
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from infra.bytecode import compile_folder
 from infra.config import LayerPlatform
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -51,11 +52,14 @@ class StagedAssets:
         sources: the checkout.
         build: where the third-party layers have been built.
         staging: where folders are put together; nobody else may use it at the same time.
+        interpreter: whose bytecode is put beside our own sources; none without one. The third-party layer is built
+            with its own, the image compiles for itself.
     """
 
     sources: Path = REPOSITORY
     build: Path = REPOSITORY / "build"
     staging: Path = REPOSITORY / "build" / "staged"
+    interpreter: Path | None = None
 
     def function(self, name: str) -> Path:
         """Stage ``functions/<name>`` at that very path, so that handlers are named and import as in the checkout.
@@ -69,6 +73,7 @@ class StagedAssets:
         staged = self.staging / "functions" / name
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(source, staged / "functions" / name, ignore=_LEFT_OUT)
+        self._compile(staged, "/var/task")
         return staged
 
     def core_layer(self) -> Path:
@@ -83,6 +88,7 @@ class StagedAssets:
             raise MissingAssetError("layers/core does not exist")
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(source, staged, ignore=_LEFT_OUT)
+        self._compile(staged, "/opt")
         return staged
 
     def dependencies_layer(self, platform: LayerPlatform) -> Path:
@@ -111,6 +117,10 @@ class StagedAssets:
         (staged / _LOCKED_FOR_THE_IMAGE).parent.mkdir(parents=True)
         shutil.copyfile(self.sources / _LOCKED_FOR_THE_IMAGE, staged / _LOCKED_FOR_THE_IMAGE)
         return staged
+
+    def _compile(self, folder: Path, installed_at: str) -> None:
+        if self.interpreter is not None:
+            compile_folder(self.interpreter, folder, installed_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,19 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from infra.assets import REPOSITORY
+from infra.bytecode import FUNCTION_PYTHON, compile_folder, target_interpreter
 from infra.config import LayerPlatform
 
 LOCK = REPOSITORY / "requirements" / "functions.txt"
 # The services that functions call. A missing one shows at once as botocore's UnknownServiceError.
 CALLED_SERVICES = frozenset({"dynamodb", "events", "kms", "s3", "sqs", "sts"})
 _UNREACHED_PHONE_DATA = ("carrierdata", "geodata", "tzdata")
-_AWS_PLATFORM = ("--python-platform", "aarch64-manylinux2014", "--python-version", "3.13")
+_AWS_PLATFORM = ("--python-platform", "aarch64-manylinux2014", "--python-version", FUNCTION_PYTHON)
+_INSTALLED_AT = "/opt/python"
 _STAMP = "built-from"
 
 
@@ -37,7 +40,7 @@ def build(platform: LayerPlatform, *, build_folder: Path = REPOSITORY / "build",
     Raises:
         subprocess.CalledProcessError: a wheel cannot be had, or its hash is not the locked one.
     """
-    interpreter = python or Path(sys.executable)
+    interpreter = target_interpreter() if platform == "aws" else python or Path(sys.executable)
     folder = build_folder / "layers" / f"deps-{platform}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / "lock").open("w") as lock:
@@ -48,31 +51,45 @@ def build(platform: LayerPlatform, *, build_folder: Path = REPOSITORY / "build",
     return folder
 
 
-def _build(platform: LayerPlatform, folder: Path, stamp: str, interpreter: Path) -> None:
+def _build(platform: LayerPlatform, folder: Path, stamp: str, interpreter: Path | None) -> None:
     print(f"layers: building {folder.name} from {LOCK.name}", flush=True)
     fresh = folder.with_name(folder.name + ".fresh")
     shutil.rmtree(fresh, ignore_errors=True)
     packages = fresh / "python"
-    _install(platform, interpreter, packages)
+    target = _AWS_PLATFORM if platform == "aws" else ("--python", str(interpreter))
+    _install(target, packages)
     _prune(packages)
-    if platform == "native":
-        _compile(interpreter, packages)
+    if interpreter is None:
+        print(f"layers: no Python {FUNCTION_PYTHON} here: without bytecode, cold starts compile what they import")
+    else:
+        compile_folder(interpreter, packages, _INSTALLED_AT)
     (fresh / _STAMP).write_text(stamp, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
 
 
-def _fingerprint(platform: LayerPlatform, interpreter: Path) -> str:
+def _fingerprint(platform: LayerPlatform, interpreter: Path | None) -> str:
     digest = hashlib.sha256(LOCK.read_bytes() + Path(__file__).read_bytes())
-    if platform == "native":
+    if platform == "aws":
+        # All interpreters of one version write the same bytecode.
+        digest.update(f"bytecode {interpreter is not None}".encode())
+    elif interpreter is not None:
         digest.update(subprocess.run([interpreter, "-VV"], check=True, capture_output=True).stdout)
     return digest.hexdigest()
 
 
-def _install(platform: LayerPlatform, interpreter: Path, packages: Path) -> None:
+def _install(target: Sequence[str], packages: Path) -> None:
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config", "--only-binary", ":all:"]
-    command += _AWS_PLATFORM if platform == "aws" else ("--python", str(interpreter))
-    command += ["--link-mode", "copy", "--require-hashes", "--target", str(packages), "--requirement", str(LOCK)]
+    command += [
+        *target,
+        "--link-mode",
+        "copy",
+        "--require-hashes",
+        "--target",
+        str(packages),
+        "--requirement",
+        str(LOCK),
+    ]
     subprocess.run(command, check=True)
 
 
@@ -83,12 +100,6 @@ def _prune(packages: Path) -> None:
     for name in _UNREACHED_PHONE_DATA:
         shutil.rmtree(packages / "phonenumbers" / name)
     shutil.rmtree(packages / "bin", ignore_errors=True)
-
-
-def _compile(interpreter: Path, packages: Path) -> None:
-    """Compile ahead of time; hash-based and unchecked, since unpacking a layer changes the files' times."""
-    mode = ["--invalidation-mode", "unchecked-hash"]
-    subprocess.run([interpreter, "-m", "compileall", "-q", *mode, packages], check=True)
 
 
 def main() -> None:

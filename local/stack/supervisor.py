@@ -16,7 +16,6 @@ from infra.assets import StagedAssets
 from local.stack import emulator, fault_proxy, simulator
 from local.stack.announcement import Addresses, banner, write_description, write_shell_file
 from local.stack.clients import emulator_clients
-from local.stack.compiled import CompiledAssets
 from local.stack.demo import Demo, prepare
 from local.stack.deployment import Deployment, deploy
 from local.stack.ecs import EcsRecords
@@ -198,7 +197,7 @@ class Stack:
             deploy,
             addresses.emulator,
             await asyncio.to_thread(templates),
-            SharedPackages(CompiledAssets(StagedAssets(staging=staging)), staging),
+            SharedPackages(StagedAssets(staging=staging, interpreter=emulator.EMULATOR_PYTHON), staging),
             {"PublicUrl": addresses.api, "IdentityAddress": addresses.emulator},
         )
 

@@ -1,10 +1,15 @@
 """What is uploaded as a function's code."""
 
+import hashlib
+import importlib.util
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from infra.assets import DOCKERFILE, REPOSITORY, MissingAssetError, StagedAssets
+from tests.infra.test_functions import FUNCTIONS
 
 
 def _checkout(folder: Path) -> Path:
@@ -69,19 +74,88 @@ def test_the_image_is_made_from_the_runner_and_the_domain_package_alone(tmp_path
     assert _files(assets.runner_image()) == _OF_THE_IMAGE
 
 
-def test_only_a_change_of_the_runner_makes_a_new_image(tmp_path: Path) -> None:
-    """The asset's hash is that of the staged folder: a change elsewhere leaves every session alone."""
-    checkout = _checkout_with_runner(tmp_path / "checkout")
-    assets = StagedAssets(sources=checkout, staging=tmp_path / "staging")
-    before = _contents(assets.runner_image())
-    for name in ("README.md", "infra/app.py", "requirements/development.txt", "functions/hello/handler.py"):
-        (checkout / name).write_text("changed", encoding="utf-8")
-    assert _contents(assets.runner_image()) == before
-    for name in sorted(_OF_THE_IMAGE):
-        (checkout / name).write_text("changed", encoding="utf-8")
-        after = _contents(assets.runner_image())
-        assert after != before, name
-        before = after
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_asset_is_its_folders_sources_and_nothing_else(tmp_path: Path, name: str) -> None:
+    """Of the real checkout: every module of the function's folder, and no other file of any kind."""
+    staged = _files(StagedAssets(staging=tmp_path).function(name))
+    folder = REPOSITORY / "functions" / name
+    assert staged == {path.relative_to(REPOSITORY).as_posix() for path in folder.rglob("*.py")}
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the checkout uploads, to be changed."""
+    folder = tmp_path_factory.mktemp("checkout")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for part in ("functions", "layers/core", "session_runner", "requirements"):
+        shutil.copytree(REPOSITORY / part, folder / part, ignore=ignored)
+    return folder
+
+
+def _hashes(checkout: Path, staging: Path) -> dict[str, str]:
+    """Return a hash of each asset's names and contents, which is what the CDK's own hash of an asset is made of."""
+    assets = StagedAssets(sources=checkout, staging=staging)
+    folders = {
+        "core": assets.core_layer(),
+        "runner": assets.runner_image(),
+        **{name: assets.function(name) for name in FUNCTIONS},
+    }
+    return {
+        name: hashlib.sha256(repr(sorted(_contents(folder).items())).encode()).hexdigest()
+        for name, folder in folders.items()
+    }
+
+
+EDITS = {
+    **{f"functions/{name}/handler.py": {name} for name in FUNCTIONS},
+    "functions/api/routes/new.py": {"api"},
+    "layers/core/python/recado/kernel/ids.py": {"core", "runner"},
+    "session_runner/supervisor.py": {"runner"},
+    "session_runner/Dockerfile": {"runner"},
+    "requirements/runner.txt": {"runner"},
+    "requirements/functions.txt": set(),
+    "requirements/development.txt": set(),
+    "docs/deploy.md": set(),
+    "tests/conftest.py": set(),
+    "infra/app.py": set(),
+    "local/stack/part.py": set(),
+    "functions/dashboard/web/index.html": set(),
+    "README.md": set(),
+}
+"""What is edited, and whose assets are then others. The third-party layer is built from its lock: ``test_layers``."""
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_an_edit_changes_the_assets_of_those_it_concerns_and_no_others(copied: Path, tmp_path: Path, file: str) -> None:
+    """One function's edit uploads one function; what is outside the runner's image leaves every session alone."""
+    before = _hashes(copied, tmp_path)
+    edited = copied / file
+    edited.parent.mkdir(parents=True, exist_ok=True)
+    with edited.open("a", encoding="utf-8") as out:
+        out.write("# edited\n")
+    after = _hashes(copied, tmp_path)
+    assert {name for name in before if before[name] != after[name]} == EDITS[file]
+
+
+def test_bytecode_is_the_same_for_the_same_sources_and_believed_whatever_their_time(tmp_path: Path) -> None:
+    """Two deployments of the same code are one; Lambda's unpacked files have times of their own."""
+    checkout = _checkout(tmp_path / "checkout")
+    source = checkout / "functions/hello/handler.py"
+    source.write_text("def handler(event, context): return event\n", encoding="utf-8")
+    first, second = (
+        _contents(
+            StagedAssets(sources=checkout, staging=tmp_path / staging, interpreter=Path(sys.executable)).function(
+                "hello"
+            )
+        )
+        for staging in ("one", "another")
+    )
+    assert first == second
+    cached = importlib.util.cache_from_source("functions/hello/handler.py")
+    assert set(first) == {"functions/hello/handler.py", cached}
+    # PEP 552: the flags say that it is found by hash (1) and never checked (no 2).
+    assert int.from_bytes(first[cached][4:8], "little") == 1
+    assert b"/var/task/functions/hello/handler.py" in first[cached]
 
 
 def test_the_dockerfile_copies_nothing_that_is_not_staged(tmp_path: Path) -> None:
