@@ -1,11 +1,13 @@
 """``python -m infra.command_line bootstrap|diff|deploy|destroy --stage dev``: the CDK's command line, locked.
 
 It runs on the Node that comes with the Python packages, so that none need be installed. Credentials, region and
-profile are the AWS SDK's usual ones; the image is built by Docker, or by what ``CDK_DOCKER`` names.
+profile are the AWS SDK's usual ones; the image is built by Docker, or by what ``CDK_DOCKER`` names. A deployment that
+would take away a shard is refused before anything is built, as long as something is left on that shard.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,11 +15,18 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import boto3
+from botocore.exceptions import BotoCoreError
+
 from infra.assets import REPOSITORY
+from infra.config import Stage
+from infra.deployed_shards import DeployedShards
+from infra.shard_removal import UnknownRemainsError, refusals
 
 _LOCKED = REPOSITORY / "infra" / "cli"
 _FILES = ("package.json", "package-lock.json")
 _STAMP = "installed-from"
+_REFUSED = 3
 _OPTIONS = {
     "bootstrap": [],
     "diff": [],
@@ -60,14 +69,40 @@ def command(what: str, stage: str, entry: Path) -> list[str]:
     return [str(_node()), str(entry), what, "--app", app, "--context", f"stage={stage}", *_OPTIONS[what]]
 
 
+def objections(stage: Stage, session: boto3.Session) -> list[str]:
+    """Return why the stage may not be deployed into that account, nothing if it may.
+
+    Args:
+        stage: as it is declared now.
+        session: the account.
+    """
+    try:
+        deployed = DeployedShards(session, stage.name)
+        return refusals(stage, deployed.read(), deployed.remains_of)
+    except (UnknownRemainsError, BotoCoreError) as error:
+        return [f"which shards are deployed cannot be known: {error}"]
+
+
+def _declared(stage_name: str) -> Stage:
+    declared = json.loads((REPOSITORY / "cdk.json").read_text(encoding="utf-8"))
+    return Stage.from_context(stage_name, declared["context"]["stages"])
+
+
 def main() -> int:
     """Do what the command line says; return the CDK's exit status."""
     parser = argparse.ArgumentParser(prog="python -m infra.command_line", description=__doc__)
     parser.add_argument("what", choices=sorted(_OPTIONS))
     parser.add_argument("--stage", required=True)
     arguments = parser.parse_args()
-    entry = install()
     environment = {**os.environ, "JSII_NODE": str(_node())}  # noqa: TID251 - credentials are the caller's
+    if arguments.what == "deploy":
+        # boto3 itself does not read AWS_REGION, which the CDK does.
+        region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+        reasons = objections(_declared(arguments.stage), boto3.Session(region_name=region))
+        if reasons:
+            print(f"{arguments.stage} is not deployed:", *reasons, sep="\n  ", file=sys.stderr)
+            return _REFUSED
+    entry = install()
     return subprocess.run(
         command(arguments.what, arguments.stage, entry), cwd=REPOSITORY, env=environment, check=False
     ).returncode

@@ -12,7 +12,8 @@ from infra.task_sizes import is_offered
 _RETRY_GAPS_SECONDS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _LOG_RETENTIONS_DAYS = frozenset({1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731})
 _LARGEST_SHARD_NUMBER = 999
-_NOT_SETTINGS = frozenset({"name", "shared_shards", "dedicated_clinics"})
+_MOST_DEDICATED = 80  # what fits into the environment of a function beside everything else
+_NOT_SETTINGS = frozenset({"name", "shared_shards", "retired_shards", "dedicated_clinics"})
 # What Cognito takes as the address to return to.
 _SIGN_IN_URL = re.compile(r"(https://[^/#\s]+|http://localhost(:\d+)?)(/[^#\s]*)?")
 _CLINIC_ID = re.compile(r"cli_([0-9a-hjkmnp-tv-z]{26})")
@@ -52,6 +53,7 @@ class Stage:
     Attributes:
         name: what every physical name carries, as in ``recado-<name>-core``.
         shared_shards: how many shared shards there are; only ever raised, since shard ids are permanent.
+        retired_shards: the numbers of shared shards that were given up; their ids are never used again.
         dedicated_clinics: the clinics that have a shard of their own.
         session_tasks: whether shards run as ECS tasks; off where a process supervisor stands in for ECS.
         task_cpu: CPU units of a shard's task, 1,024 to a vCPU.
@@ -77,6 +79,7 @@ class Stage:
 
     name: str
     shared_shards: int
+    retired_shards: tuple[int, ...] = ()
     dedicated_clinics: tuple[str, ...] = ()
     session_tasks: bool = True
     task_cpu: int = 1_024
@@ -110,6 +113,7 @@ class Stage:
         )
         _require(self.log_retention_days in _LOG_RETENTIONS_DAYS, "log_retention_days", "a retention that AWS offers")
         _require(2 <= self.function_concurrency <= 1_000, "function_concurrency", "between 2 and 1000")
+        self._check_shards()
         self._check_tasks()
         self._check_identity()
         self._check_budget()
@@ -119,11 +123,19 @@ class Stage:
             except ValueError as error:
                 raise StageSettingError(f"webhook_allowed_networks: {error}") from error
 
-    def _check_tasks(self) -> None:
+    def _check_shards(self) -> None:
+        retired = self.retired_shards
+        known = all(type(number) is int and 1 <= number <= self.shared_shards for number in retired)
+        demand = "numbers of shared shards, each once, and not all of them"
+        _require(known and len(set(retired)) == len(retired) < self.shared_shards, "shards.retired", demand)
         for clinic_id in self.dedicated_clinics:
             _require(bool(_CLINIC_ID.fullmatch(clinic_id)), "shards.dedicated", f"clinic ids; {clinic_id!r} is none")
         repeated = len(set(self.dedicated_clinics)) < len(self.dedicated_clinics)
         _require(not repeated, "shards.dedicated", "without a clinic named twice")
+        few = len(self.dedicated_clinics) <= _MOST_DEDICATED
+        _require(few, "shards.dedicated", f"{_MOST_DEDICATED} clinics at most")
+
+    def _check_tasks(self) -> None:
         for name in ("session_tasks", "container_insights", "keep_data"):
             _require(isinstance(getattr(self, name), bool), name, "true or false")
         _require(
@@ -148,12 +160,16 @@ class Stage:
 
     @property
     def shards(self) -> tuple[Shard, ...]:
-        """The stage's shards: the shared ones by their numbers, then the dedicated ones.
+        """The stage's shards: the shared ones by their numbers but for retired ones, then the dedicated ones.
 
         A dedicated shard's id is made from its clinic's, so that neither another clinic nor one more shared shard
         ever changes or inherits it.
         """
-        shared = (Shard(f"shard-{number:03d}") for number in range(1, self.shared_shards + 1))
+        shared = (
+            Shard(f"shard-{number:03d}")
+            for number in range(1, self.shared_shards + 1)
+            if number not in self.retired_shards
+        )
         dedicated = (
             Shard(f"shard-{clinic_id.removeprefix('cli_')}", clinic_id) for clinic_id in self.dedicated_clinics
         )
@@ -176,9 +192,10 @@ class Stage:
             raise UnknownStageError(f"no stage {name!r} in cdk.json; declared are {', '.join(sorted(stages))}")
         settings = dict(cast("Mapping[str, Any]", stages[name]))
         shards = dict(settings.pop("shards", {}))
-        shared, dedicated = shards.pop("shared", None), shards.pop("dedicated", [])
-        wanted = '{"shared": <number of shards>, "dedicated": [<clinic id>, …]} and nothing else'
-        _require(isinstance(shared, int) and isinstance(dedicated, list) and not shards, "shards", wanted)
+        shared, dedicated, retired = (shards.pop(key, None) for key in ("shared", "dedicated", "retired"))
+        wanted = '{"shared": <number of shards>, "dedicated": [<clinic id>, …], "retired": [<number>, …]} at most'
+        lists = all(each is None or isinstance(each, list) for each in (dedicated, retired))
+        _require(isinstance(shared, int) and lists and not shards, "shards", wanted)
         unknown = settings.keys() - {declared.name for declared in fields(cls)} | settings.keys() & _NOT_SETTINGS
         _require(not unknown, ", ".join(sorted(unknown)), "left out: there is no such setting")
         for key in ("webhook_retry_gaps", "webhook_allowed_networks", "dashboard_urls"):
@@ -187,7 +204,8 @@ class Stage:
         return cls(
             name=name,
             shared_shards=cast("int", shared),
-            dedicated_clinics=tuple(cast("list[str]", dedicated)),
+            retired_shards=tuple(cast("list[int]", retired or ())),
+            dedicated_clinics=tuple(cast("list[str]", dedicated or ())),
             **settings,
         )
 

@@ -30,6 +30,11 @@ def command_queue_arn(stage_name: str, shard_id: str) -> str:
     return f"arn:aws:sqs:{Aws.REGION}:{Aws.ACCOUNT_ID}:{command_queue_name(stage_name, shard_id)}"
 
 
+def shared_id(number: int) -> str:
+    """Return the id of a shared shard."""
+    return f"shard-{number:0{_DIGITS}d}"
+
+
 def listed(shard_ids: Iterable[str]) -> str:
     """Return shard ids in short, as in ``001-038,040,01k0000000000000000000000a``.
 
@@ -47,3 +52,12 @@ def listed(shard_ids: Iterable[str]) -> str:
             runs.append([number])
     ranges = ["-".join(f"{number:03d}" for number in run) for run in runs]
     return ",".join([*ranges, *(part for part in parts if len(part) != _DIGITS)])
+
+
+def unlisted(text: str) -> list[str]:
+    """Return the shard ids that ``listed`` has put in short."""
+    found: list[str] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += [shared_id(number) for number in range(int(first), int(last) + 1)] if last else [f"shard-{part}"]
+    return found

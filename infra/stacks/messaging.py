@@ -51,6 +51,7 @@ class MessagingStack(Stack):
         CfnOutput(self, "IngestQueueUrl", value=self.ingest.queue.queue_url)
         CfnOutput(self, "DeliveriesQueueUrl", value=self.deliveries.queue.queue_url)
         CfnOutput(self, "Shards", value=listed(stage.shard_ids))
+        CfnOutput(self, "SharedShards", value=str(stage.shared_shards))
         CfnOutput(self, "ShardQueueUrl", value=command_queue_url(stage.name))
 
     def _make_alarm_topic(self) -> sns.Topic:

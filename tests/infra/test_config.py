@@ -33,6 +33,13 @@ def test_shard_ids_are_numbered_from_one() -> None:
     assert Stage(name="dev", shared_shards=3).shard_ids[:2] == Stage(name="dev", shared_shards=2).shard_ids
 
 
+def test_a_retired_shard_takes_its_number_with_it() -> None:
+    """The others keep theirs, and a shard that is added gets a new one."""
+    assert Stage(name="dev", shared_shards=3, retired_shards=(2,)).shard_ids == ("shard-001", "shard-003")
+    settings = {"dev": {"shards": {"shared": 4, "retired": [1, 3]}}}
+    assert Stage.from_context("dev", settings).shard_ids == ("shard-002", "shard-004")
+
+
 def test_a_dedicated_shard_keeps_its_id_whatever_else_is_declared() -> None:
     """It is made from the clinic's id: more shared shards or other clinics change nothing, and nobody inherits it."""
     other = _CLINIC[:-1] + "b"
@@ -63,6 +70,12 @@ def test_an_undeclared_stage_is_refused_by_name() -> None:
         ({"shards": {"shared": 0}}, "shards.shared"),
         ({"shards": {}}, "shards"),
         ({"shards": {"shared": 1, "private": 1}}, "shards"),
+        ({"shards": {"shared": 2, "retired": 2}}, "shards"),
+        ({"shards": {"shared": 2, "retired": [3]}}, "shards.retired"),
+        ({"shards": {"shared": 2, "retired": [1, 1]}}, "shards.retired"),
+        ({"shards": {"shared": 2, "retired": ["1"]}}, "shards.retired"),
+        ({"shards": {"shared": 2, "retired": [1, 2]}}, "shards.retired"),
+        ({"shards": {"shared": 1, "dedicated": [f"cli_{number:026d}" for number in range(81)]}}, "80 clinics at most"),
         ({"shards": {"shared": 1}, "log_retention": 3}, "log_retention"),
         ({"shards": {"shared": 1}, "name": "other"}, "name"),
         ({"shards": {"shared": 1}, "log_retention_days": 8}, "log_retention_days"),

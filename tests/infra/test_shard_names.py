@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.config import Stage
-from infra.shard_names import command_queue_name, listed
+from infra.shard_names import command_queue_name, listed, unlisted
 from recado.aws.settings import ShardSettings
 from recado.kernel.ids import Prefix, new_id
 from recado.shards.model import clinic_of
@@ -29,6 +29,7 @@ def test_what_infra_lists_is_what_settings_read(numbers: list[int], clinics: lis
     shard_ids = [*(f"shard-{number:03d}" for number in numbers), *(f"shard-{clinic}" for clinic in clinics)]
     read = ShardSettings(shards=listed(shard_ids), shard_queue_url="https://queues/{shard_id}")
     assert list(read.shard_ids) == shard_ids
+    assert unlisted(listed(shard_ids)) == shard_ids
 
 
 def test_the_address_in_the_settings_is_the_queues_own(crowded: Templates) -> None:
