@@ -79,6 +79,8 @@ def _log(request: Request, status: int, seconds: float) -> None:
         "clinic_id": getattr(request.state, "clinic_id", None),
         "channel_id": channel_id if is_id(Prefix.CHANNEL, channel_id) else None,
         "api_key_id": getattr(request.state, "api_key_id", None),
+        "subject_id": getattr(request.state, "subject_id", None),
+        "refusal": getattr(request.state, "refusal", None),
         "error_code": getattr(request.state, "error_code", None),
     }
     write = logger("api").error if status >= _SERVER_ERROR else logger("api").info

@@ -8,7 +8,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from recado.aws.fencing import Fence, enter, fence_of
 from recado.clinics import service as clinics
-from recado.clinics.model import ClinicPrincipal, PlatformPrincipal, Principal, Scope
+from recado.clinics.model import ClinicPrincipal, PlatformPrincipal, Principal, RefusedPersonError, Scope
 from recado.kernel.errors import (
     ChannelNotFoundError,
     ClinicNotFoundError,
@@ -18,12 +18,16 @@ from recado.kernel.errors import (
 from recado.kernel.ids import Prefix, is_id
 
 PLATFORM_SCOPES = frozenset({Scope.CLINICS_ADMIN, Scope.KEYS_WRITE})
-"""All that a platform key may do: set clinics up. It reads no patient's data and sends nothing."""
+"""All that a platform key or an operator may do: set clinics up. It reads no patient's data and sends nothing."""
 
 _IMPLIED = {Scope.CHANNELS_WRITE: Scope.CHANNELS_READ, Scope.WEBHOOKS_WRITE: Scope.WEBHOOKS_READ}
 """Who may change a channel or an endpoint may look at it. Sending does not imply reading what patients wrote."""
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="Bearer", description="`Authorization: Bearer rk_…`")
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="Bearer",
+    description="`Authorization: Bearer rk_…`, or the ID token of a person who signed in.",
+)
 _header = APIKeyHeader(
     name="X-Api-Key", auto_error=False, scheme_name="ApiKey", description="The same key as `X-Api-Key: rk_…`"
 )
@@ -35,31 +39,34 @@ async def authorise(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     api_key: Annotated[str | None, Depends(_header)],
 ) -> Principal:
-    """Return who is asking, after checking that the key may do this in this clinic and channel.
+    """Return who is asking, after checking that the key or person may do this in this clinic and channel.
 
     The clinic is checked before the scope: of somebody else's clinic not even the rights it takes are told.
 
     Raises:
-        UnauthenticatedError: no key, an unknown one or a revoked one.
-        ClinicNotFoundError: the path names a clinic that is not the key's own.
-        InsufficientScopeError: the key lacks the scope that the route declares.
+        UnauthenticatedError: no key or token, or one that is not good.
+        ClinicNotFoundError: the path names a clinic that is not the caller's own.
+        InsufficientScopeError: the caller lacks the scope that the route declares.
         ChannelNotFoundError: the key is limited to channels and the path names another.
-        ServiceUnavailableError: the store or STS does not answer.
+        ServiceUnavailableError: the store, STS or the signer of tokens does not answer.
     """
+    token = bearer.credentials if bearer and _is_token(bearer.credentials) else None
     key_text = bearer.credentials if bearer else api_key
-    principal, fence = await run_in_threadpool(_authorised, request, security_scopes, key_text)
+    principal, fence = await run_in_threadpool(_authorised, request, security_scopes, key_text, token)
     # Here and not in that thread, whose context ends with it: what this task calls later has to be inside.
     enter(fence)
     return principal
 
 
 def _authorised(
-    request: Request, security_scopes: SecurityScopes, key_text: str | None
+    request: Request, security_scopes: SecurityScopes, key_text: str | None, token: str | None
 ) -> tuple[Principal, Fence | None]:
     if not key_text:
-        raise UnauthenticatedError("Send an API key as Authorization: Bearer or X-Api-Key.")
-    principal = clinics.authenticate(key_text)
-    request.state.api_key_id = principal.api_key_id
+        raise UnauthenticatedError(
+            "Send an API key as Authorization: Bearer or X-Api-Key, or a person's ID token as Authorization: Bearer."
+        )
+    principal = _signed_in(request, token) if token else clinics.authenticate(key_text)
+    request.state.api_key_id, request.state.subject_id = principal.api_key_id, principal.subject_id
     clinic_id = request.path_params.get("clinic_id")
     if isinstance(principal, ClinicPrincipal):
         request.state.clinic_id = principal.clinic_id
@@ -70,6 +77,23 @@ def _authorised(
     if channel_id is not None and not may_see_channel(principal, channel_id):
         raise ChannelNotFoundError
     return principal, _fence(principal, clinic_id)
+
+
+def _is_token(credentials: str) -> bool:
+    """Say whether this is meant as a JSON Web Token: three parts, where keys have none."""
+    return credentials.count(".") == 2
+
+
+def _signed_in(request: Request, token: str) -> Principal:
+    from functions.api import tokens  # noqa: PLC0415 - see there: programs with keys shall not pay for it
+
+    try:
+        person = tokens.person_of(token)
+        request.state.subject_id = person.subject_id
+        return clinics.authenticate_person(person)
+    except RefusedPersonError as error:
+        request.state.refusal = error.reason
+        raise UnauthenticatedError from error
 
 
 def _fence(principal: Principal, clinic_id: str | None) -> Fence | None:
@@ -91,18 +115,18 @@ def _require_scopes(principal: Principal, required: SecurityScopes) -> None:
     granted = scopes_of(principal)
     for scope in required.scopes:
         if scope not in granted:
-            raise InsufficientScopeError(f"This needs a key with the scope {scope}.")
+            raise InsufficientScopeError(f"This needs the scope {scope}.")
 
 
 def scopes_of(principal: Principal) -> frozenset[Scope]:
-    """Return the rights of a key, with those that others imply."""
+    """Return the rights of a caller, with those that others imply."""
     if isinstance(principal, PlatformPrincipal):
         return PLATFORM_SCOPES
     return principal.scopes | {_IMPLIED[scope] for scope in principal.scopes if scope in _IMPLIED}
 
 
 def may_see_channel(principal: Principal, channel_id: str) -> bool:
-    """Say whether the key reaches this channel; keys without a channel list reach all of their clinic's."""
+    """Say whether the caller reaches this channel; without a channel list that is every one of their clinic's."""
     channels = channels_of(principal)
     return channels is None or channel_id in channels
 
@@ -116,10 +140,10 @@ def require_platform(principal: Principal) -> None:
     """Refuse everybody but the operators of the platform.
 
     Raises:
-        InsufficientScopeError: the key belongs to a clinic.
+        InsufficientScopeError: the caller belongs to a clinic.
     """
     if not isinstance(principal, PlatformPrincipal):
-        raise InsufficientScopeError("This needs a platform key.")
+        raise InsufficientScopeError("This needs a platform key, or an operator.")
 
 
 def needs(scope: Scope) -> Any:

@@ -16,6 +16,7 @@ import pytest
 from recado.channels import service as channels
 from recado.channels.model import PairingMethod
 from tests.functions.api.support import Caller, receive
+from tests.support.aws import ENVIRONMENT
 
 _ROOT = Path(__file__).parents[3]
 _CONTEXT = SimpleNamespace(
@@ -144,7 +145,7 @@ def test_importing_the_handler_connects_to_nothing() -> None:
         "boto3.client = boto3.resource = boto3.session.Session.client = refuse\n"
         "import botocore.session; botocore.session.Session.create_client = refuse\n"
         "import functions.api.handler\n"
-        "heavy = {'fastapi_offline', 'aws_xray_sdk', 'moto', 'pytest'} & set(sys.modules)\n"
+        "heavy = {'fastapi_offline', 'aws_xray_sdk', 'jwt', 'moto', 'pytest'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     _run(program)
@@ -157,7 +158,7 @@ def test_tracing_is_loaded_when_asked_for() -> None:
 
 def _run(program: str, **settings: str) -> None:
     paths = f"{_ROOT}:{_ROOT / 'layers/core/python'}"
-    environment = {"PYTHONPATH": paths, "PATH": "/usr/bin:/bin", "AWS_DEFAULT_REGION": "sa-east-1", **settings}
+    environment = {"PYTHONPATH": paths, "PATH": "/usr/bin:/bin", **ENVIRONMENT, **settings}
     finished = subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=_ROOT, capture_output=True, text=True, check=False
     )

@@ -85,21 +85,59 @@ class ApiKey:
     last4: str
 
 
+class Role(StrEnum):
+    """What a person is to the platform or to their clinic; the groups of the identity provider."""
+
+    OPERATOR = "operators"
+    CLINIC_MANAGER = "clinic_managers"
+    CLINIC_ATTENDANT = "clinic_attendants"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who signed in, as the identity provider vouches for them.
+
+    ``subject_id`` is the provider's own, opaque id; nothing here tells a name or an address. ``clinic_id`` is None
+    for those who work for no clinic. ``groups`` may hold others than our roles.
+    """
+
+    subject_id: str
+    clinic_id: str | None
+    groups: frozenset[str]
+
+
+class RefusedPersonError(Exception):
+    """Somebody's token is not taken.
+
+    Attributes:
+        reason: a word for our logs, such as ``expired``; callers are not told.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformPrincipal:
-    """A caller of the platform's own staff: may do everything, for every clinic."""
+    """A caller of the platform's own staff, for every clinic: a key (``api_key_id``) or a person (``subject_id``)."""
 
-    api_key_id: str
+    api_key_id: str | None
+    subject_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClinicPrincipal:
-    """A caller who acts for one clinic, within these scopes and, unless None, these channels."""
+    """A caller who acts for one clinic, within these scopes and, unless None, these channels.
+
+    It is either a key (``api_key_id``) or a person (``subject_id``).
+    """
 
     clinic_id: str
     scopes: frozenset[Scope]
     channels: frozenset[str] | None
-    api_key_id: str
+    api_key_id: str | None
+    subject_id: str | None = None
 
     def may(self, scope: Scope) -> bool:
         """Say whether the caller was given this right."""

@@ -1,4 +1,4 @@
-"""What can be done with clinics and their API keys."""
+"""What can be done with clinics, their API keys and their people."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,6 +11,7 @@ from recado.clinics.model import (
     ApiKey,
     Clinic,
     ClinicStatus,
+    Person,
     Principal,
     Scope,
     Tier,
@@ -196,6 +197,17 @@ def authenticate(key_text: str, *, clock: Clock = _CLOCK) -> Principal:
         UnauthenticatedError: no key, unknown, revoked, of another installation, or of a suspended clinic.
     """
     return authentication.authenticate(key_text, clock)
+
+
+def authenticate_person(person: Person, *, clock: Clock = _CLOCK) -> Principal:
+    """Return for whom a person acts whose token was found good.
+
+    The answer is remembered in this process for up to 30 seconds.
+
+    Raises:
+        RefusedPersonError: no role that we know, no clinic, or one that is missing or suspended.
+    """
+    return authentication.authenticate_person(person, clock)
 
 
 def _create_key(
