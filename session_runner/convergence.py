@@ -31,6 +31,7 @@ class Step(StrEnum):
     END_PAIRING = "end_pairing"
     START = "start"
     RESTART = "restart"
+    LOSE_PATIENCE = "lose_patience"
     STOP = "stop"
     LOG_OUT = "log_out"
     FORGET = "forget"
@@ -72,10 +73,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant on both clocks: ``now`` for what the item says, ``monotonic`` for waiting."""
+    """One instant on both clocks: ``now`` for what the item says, ``monotonic`` for waiting.
+
+    ``patience`` is how many seconds an incarnation may take to be connected, at first or again.
+    """
 
     now: datetime
     monotonic: float
+    patience: float = WATCHDOG_SECONDS
 
 
 Next = tuple[Step, float]
@@ -129,8 +134,8 @@ def _while_running(channel: Channel, view: View, moment: Moment) -> Next:
         return Step.RESTART, 0.0
     if view.connected:
         return _DONE
-    left = view.not_connected_since + WATCHDOG_SECONDS - moment.monotonic
-    return (Step.WAIT, left) if left > 0 else (Step.RESTART, 0.0)
+    left = view.not_connected_since + moment.patience - moment.monotonic
+    return (Step.WAIT, left) if left > 0 else (Step.LOSE_PATIENCE, 0.0)
 
 
 def _towards_the_end(channel: Channel, view: View, moment: Moment) -> Next:
@@ -144,7 +149,8 @@ def _towards_the_end(channel: Channel, view: View, moment: Moment) -> Next:
     since = view.ending_since if view.ending_since is not None else moment.monotonic
     left = since + ENDING_SECONDS - moment.monotonic
     patience = _patience(channel, view, moment)
-    if left <= 0 or patience > left:
+    gave_up = channel.desired_version <= view.gave_up_version
+    if left <= 0 or patience > left or gave_up:
         return Step.FORGET, 0.0
     if view.phase is Phase.RUNNING:
         return Step.WAIT, left

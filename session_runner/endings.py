@@ -1,67 +1,72 @@
 """The ways a link ends on our side: logged out as asked, given up unconfirmed, the channel deleted."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from recado.channels.model import ChannelState
 from session_runner.convergence import ENDING_SECONDS
 from session_runner.host_errors import HostError
-
-if TYPE_CHECKING:
-    from session_runner.sessions import Session
+from session_runner.outbox import Sender
+from session_runner.standing import Standing
+from session_runner.stopping import Stopping
 
 
 class Endings:
     """Ends a session's link.
 
     Args:
-        session: the session; its actor calls everything here.
+        standing: the session's standing; its actor calls everything here.
+        stopping: stops the incarnation first.
+        sender: what was accepted before is still sent.
+        gone: called when the channel exists no more.
     """
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
+    def __init__(self, standing: Standing, stopping: Stopping, sender: Sender, gone: Callable[[], None]) -> None:
+        self._standing = standing
+        self._stopping = stopping
+        self._sender = sender
+        self._gone = gone
 
     async def log_out(self) -> None:
         """Send what was accepted before the request, bounded in time, then unlink the device."""
-        session = self._session
-        incarnation = session.incarnation
+        standing = self._standing
+        incarnation = standing.incarnation
         if incarnation is None:
             return
-        last = session.channel.drain_sequence
-        if last and not await session.sender.drained(last, ENDING_SECONDS):
-            if session.closing:
+        last = standing.channel.drain_sequence
+        if last and not await self._sender.drained(last, ENDING_SECONDS):
+            if standing.closing:
                 return
-            session.around.logger.warning("logged out with messages left in the outbox", extra=session.fields())
+            standing.around.logger.warning("logged out with messages left in the outbox", extra=standing.fields())
         try:
             await incarnation.log_out()
         except HostError as error:
-            session.around.logger.warning("the device was not unlinked", extra=session.fields(code=error.code))
+            standing.around.logger.warning("the device was not unlinked", extra=standing.fields(code=error.code))
             if not self._time_is_up():
-                await session.end("logout_failed")
-                session.view.not_before = session.around.clock.monotonic() + session.around.backoff.least
+                await self._stopping.end("logout_failed")
+                standing.view.not_before = standing.around.clock.monotonic() + standing.around.backoff.least
                 return
             await self.forget()
             return
-        await session.end("logged_out")
-        await session.unlink("requested")
+        await self._stopping.end("logged_out")
+        await self._stopping.unlink("requested")
 
     async def forget(self) -> None:
         """Give the credentials up without WhatsApp's word: the device may stay listed on the phone until removed."""
-        session = self._session
-        await session.end("forgotten")
-        await session.unlink("requested_unconfirmed")
+        await self._stopping.end("forgotten")
+        await self._stopping.unlink("requested_unconfirmed")
 
     async def delete(self) -> None:
         """Remove what is left of the channel."""
-        session = self._session
-        channel = session.channel
-        await session.sender.close()
-        await session.sender.fail_all("channel_deleted")
-        await session.around.blocking(session.credentials.bury)
-        await session.around.blocking(session.around.channels.finish_delete, channel.clinic_id, channel.channel_id)
-        await session.report(ChannelState.DELETED, "requested")
-        session.gone()
+        standing = self._standing
+        channel = standing.channel
+        await self._sender.close()
+        await self._sender.fail_all("channel_deleted")
+        await standing.around.blocking(standing.credentials.bury)
+        await standing.around.blocking(standing.around.channels.finish_delete, channel.clinic_id, channel.channel_id)
+        await standing.report(ChannelState.DELETED, "requested")
+        self._gone()
 
     def _time_is_up(self) -> bool:
-        session = self._session
-        since = session.view.ending_since
-        return since is not None and session.around.clock.monotonic() - since >= ENDING_SECONDS
+        standing = self._standing
+        since = standing.view.ending_since
+        return since is not None and standing.around.clock.monotonic() - since >= ENDING_SECONDS

@@ -61,6 +61,7 @@ class Facts:
             state: the state.
             reason: a stable code of why, empty where there is nothing to explain.
             phone: the number it is paired with, ``+55…``.
+        retry_at: datetime | None = None,
             lid: WhatsApp's id of the account.
             ban_expires_at: the end of a ban.
             desired_version: set when the attempt to connect has ended for good, so that nobody goes on wanting it.
@@ -73,6 +74,7 @@ class Facts:
             "ban_expires_at": to_text(ban_expires_at) if ban_expires_at else None,
             "desired_version": desired_version,
         }
+            retry_at: when a connection is tried again, if that is planned.
         await self._write(channel, "channel.state", (incarnation, "channel.state"), data)
 
     async def qr_ready(self, channel: Channel, incarnation: str, method: str, expires_at: str) -> None:
@@ -81,6 +83,7 @@ class Facts:
         await self._write(channel, "channel.qr_ready", (incarnation, "channel.qr_ready"), data)
 
     async def message_result(self, message: Message) -> None:
+            "retry_at": to_text(retry_at) if retry_at else None,
         """State how the sending of a message ended.
 
         Identity and time come from the message's stored history, so that stating it again after a crash is the

@@ -19,9 +19,8 @@ from session_runner.host_pool import HostPool, Seat
 from session_runner.ports import Surroundings
 from session_runner.recycling import Recycling
 from session_runner.sessions import Session
-from session_runner.vitals import Condition, Finding, HostLimits, HostVitals, judge_host, judge_session, memory_of
+from session_runner.vitals import Condition, Finding, HostVitals, MonitorLimits, judge_host, judge_session, memory_of
 
-STATUS_SECONDS = 10.0
 UNANSWERED_LIMIT = 3
 
 
@@ -33,7 +32,7 @@ class Liveness:
         pool: the hosts.
         around: what all sessions share.
         gap: seconds between two rounds.
-        limits: from where on a host is replaced; None: never.
+        limits: from where on it acts.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class Liveness:
         pool: HostPool,
         around: Surroundings,
         gap: float,
-        limits: HostLimits | None = None,
+        limits: MonitorLimits,
     ) -> None:
         self._sessions = sessions
         self._pool = pool
@@ -81,7 +80,7 @@ class Liveness:
 
     async def _look_at(self, seat: Seat) -> None:
         try:
-            answer = await seat.host.request("status", timeout=STATUS_SECONDS)
+            answer = await seat.host.request("status", timeout=self._limits.answer_seconds)
         except HostError as error:
             self._unanswered(seat, error)
             return
@@ -111,7 +110,7 @@ class Liveness:
             keepalive_failures=int(status.get("keepalive_failures") or 0),
             last_frame_at=last,
         )
-        self._act_on(session, judge_session(vitals), status["incarnation"])
+        self._act_on(session, judge_session(vitals, self._limits.session), status["incarnation"])
         await session.put_liveness(last)
 
     def _act_on(self, session: Session, finding: Finding, incarnation: str) -> None:
@@ -136,7 +135,7 @@ class Liveness:
             )
 
     async def _judge_host(self, seat: Seat, answer: dict[str, Any]) -> None:
-        if self._limits is None or "descriptors" not in answer:
+        if self._limits.host is None or "descriptors" not in answer:
             return
         seat.memory_bytes = await self._around.blocking(_memory_of_process, seat.host.pid)
         age = time.monotonic() - seat.started_at
@@ -145,7 +144,7 @@ class Liveness:
         metrics.observe("HostDescriptors", vitals.descriptors, unit=MetricUnit.Count)
         metrics.observe("HostThreads", vitals.threads, unit=MetricUnit.Count)
         metrics.observe("HostMemory", vitals.memory_bytes, unit=MetricUnit.Bytes)
-        if reason := judge_host(vitals, self._limits):
+        if reason := judge_host(vitals, self._limits.host):
             self._recycling.begin(seat, reason)
 
 

@@ -14,12 +14,13 @@ from recado.kernel.clock import Clock
 from recado.messages.gate import SendGate
 from recado.messages.model import Message, OutboxRow
 from session_runner.blocking import Blocking
+from session_runner.convergence import WATCHDOG_SECONDS
 from session_runner.facts import Facts
 from session_runner.host_pool import HostPool
 from session_runner.metrics import Metrics
-from session_runner.pacing import Pacer
 from session_runner.recipients import ContactRoom
-from session_runner.reconnect import Backoff
+from session_runner.reconnect import MOST_ATTEMPTS, Backoff
+from session_runner.start_line import StartLine
 from session_runner.vault import Vault
 
 
@@ -60,6 +61,15 @@ class ChannelRoom(Protocol):
         self, clinic_id: str, channel_id: str, *, connected: bool, last_frame_at: datetime | None, epoch: int
     ) -> object:
         """Say how the session is."""
+        ...
+
+    def proxy_of(self, channel: Channel) -> str | None:
+        """Return the URL of the proxy that the channel connects through, checked; None for a direct connection.
+
+        Raises:
+            ProxyNotAllowedError: it leads to an address that is not public.
+            OSError: its name cannot be resolved now.
+        """
         ...
 
     def put_check_result(
@@ -134,7 +144,9 @@ class Surroundings:
         shard_id: our shard.
         epoch: our lease epoch, part of every deciding write.
         lease_held: whether the lease is provably ours at this moment.
-        start_pacer: spaces the starts of sessions.
+        start_line: spaces the starts of sessions.
+        connect_attempts: so many failed attempts in a row, then a channel is ``failed``.
+        connect_patience: seconds that an incarnation may take to be connected.
         send_gap: least and most seconds between two sends of a channel.
     """
 
@@ -153,8 +165,10 @@ class Surroundings:
     directory: Path
     lease_held: Callable[[], bool]
     backoff: Backoff
-    start_pacer: Pacer
+    start_line: StartLine
     send_gap: tuple[float, float]
     metrics: Metrics
     reread_seconds: float = 60.0
+    connect_attempts: int = MOST_ATTEMPTS
+    connect_patience: float = WATCHDOG_SECONDS
     chance: random.Random = field(default_factory=random.Random)

@@ -1,7 +1,6 @@
 """What a session's fate means: report it, try again and when, or give up. Pure rules, no clock and no chance inside.
 
-Sources: whatsmeow reconnects by itself after a plain drop, never after a log-out, a replacement, a ban or a refused
-version; its first dial is not repeated. A ban says how long it lasts. Trying again sooner risks the number.
+What follows from each event stands in ``failure_policy``; here it is decided which event it was, and the waits.
 """
 
 from collections.abc import Mapping
@@ -10,11 +9,15 @@ from enum import StrEnum
 from typing import Any
 
 from recado.channels.model import ChannelState
+from session_runner.failure_policy import POLICIES, Event, Policy, Retry
 
 REPLACED_RETRY_SECONDS = 5.0
 REPLACED_WINDOW_SECONDS = 600.0
 REPLACED_LIMIT = 3
-WATCHDOG_SECONDS = 300.0
+UNKNOWN_BAN_SECONDS = 3600.0
+MOST_ATTEMPTS = 30
+# A connection that lasts less is one more attempt that came to nothing.
+STABLE_SECONDS = 60.0
 _LARGEST_EXPONENT = 16
 
 
@@ -31,6 +34,8 @@ class Fate(StrEnum):
     PUMP_ENDED = "pump_ended"
     HOST_LOST = "host_lost"
     START_FAILED = "start_failed"
+    NOT_CONNECTED = "not_connected"
+    PROXY_NOT_ALLOWED = "proxy_not_allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,29 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What decides how patient to be: failed attempts in a row, and the monotonic moments of recent replacements."""
+    """What decides how patient to be.
+
+    Attributes:
+        attempts: failed ones in a row.
+        connected_at: since when the present incarnation is connected; None when it is not. Monotonic, like all here.
+        ever_connected: whether the present incarnation ever was.
+        replaced_at: recent replacements.
+    """
 
     attempts: int = 0
+    connected_at: float | None = None
+    ever_connected: bool = False
     replaced_at: tuple[float, ...] = ()
+
+    def anew(self) -> "History":
+        """Return the history for somebody who has asked anew: nothing has been tried for them yet."""
+        return replace(self, attempts=0)
+
+    def ended(self, now: float) -> "History":
+        """Return the history once the incarnation is over."""
+        lasted = self.connected_at is not None and now - self.connected_at >= STABLE_SECONDS
+        attempts = 0 if lasted else self.attempts
+        return replace(self, attempts=attempts, connected_at=None, ever_connected=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +115,7 @@ def rule(
     ours: bool,
     backoff: Backoff,
     fraction: float,
+    most_attempts: int = MOST_ATTEMPTS,
 ) -> tuple[Ruling, History]:
     """Say what to do about a fate.
 
@@ -102,46 +127,97 @@ def rule(
         ours: whether the lease is provably ours, so that a replacement cannot have been our own successor.
         backoff: how long to wait after failures.
         fraction: the jitter, in [0, 1].
+        most_attempts: so many in a row, and no more.
     """
     if fate is Fate.CONNECTED:
-        return Ruling(ChannelState.CONNECTED), replace(history, attempts=0)
-    if fate is Fate.DISCONNECTED:
-        return Ruling(ChannelState.DISCONNECTED, "connection_lost"), history
+        return Ruling(ChannelState.CONNECTED), replace(history, connected_at=now, ever_connected=True)
+    event, reason = _event(fate, detail, history)
     if fate is Fate.REPLACED:
-        return _replaced(history, now=now, ours=ours)
-    if fate in _FINAL:
-        return _final(fate, detail), history
-    if fate is Fate.HOST_LOST:
-        return Ruling(ChannelState.DISCONNECTED, fate.value, stop=True, retry_after=0.0), history
-    reason = str(detail.get("reason") or fate.value)
-    wait = backoff.delay(history.attempts, fraction)
-    if fate is Fate.PUMP_ENDED and history.attempts == 0:
-        wait = 0.0
-    ruling = Ruling(ChannelState.DISCONNECTED, reason, stop=True, retry_after=wait)
-    return ruling, replace(history, attempts=history.attempts + 1)
+        recent = (*(at for at in history.replaced_at if now - at < REPLACED_WINDOW_SECONDS), now)
+        history = replace(history, replaced_at=recent)
+        event = Event.REPLACED if ours and len(recent) < REPLACED_LIMIT else Event.REPLACED_AGAIN
+        reason = POLICIES[event].reason
+    policy = POLICIES[event]
+    if policy.retry is Retry.BY_CLIENT:
+        # The library goes on by itself. A connection that has just broken may have been a good one.
+        attempts = history.ended(now).attempts
+        return _ruling(policy, reason, stop=False), replace(history, attempts=attempts, connected_at=None)
+    history = history.ended(now)
+    if policy.retry.counts:
+        limit = min(most_attempts, policy.most_attempts or most_attempts)
+        return _counted(policy, reason, history, limit, backoff.delay(history.attempts, fraction))
+    if fate is Fate.BANNED:
+        seconds = max(float(detail.get("expire_seconds") or 0), 0.0) or UNKNOWN_BAN_SECONDS
+        return _ruling(policy, reason, retry_after=seconds, banned_for=seconds), history
+    if policy.retry in {Retry.NEVER, Retry.NEXT_RELEASE}:
+        return _ruling(policy, reason, gives_up=True), history
+    wait = REPLACED_RETRY_SECONDS if policy.retry is Retry.AFTER_FIVE_SECONDS else 0.0
+    return _ruling(policy, reason, retry_after=wait), history
 
 
-_FINAL = {Fate.LOGGED_OUT, Fate.BANNED, Fate.OUTDATED}
+def _counted(policy: Policy, reason: str, history: History, limit: int, wait: float) -> tuple[Ruling, History]:
+    tried = replace(history, attempts=history.attempts + 1)
+    if tried.attempts >= limit:
+        return _ruling(POLICIES[Event.GAVE_UP], reason, gives_up=True), tried
+    at_once = policy.retry is Retry.AT_ONCE_THEN_BACKOFF and history.attempts == 0
+    return _ruling(policy, reason, retry_after=0.0 if at_once else wait), tried
 
 
-def _final(fate: Fate, detail: Mapping[str, Any]) -> Ruling:
-    if fate is Fate.LOGGED_OUT:
-        return Ruling(
-            ChannelState.LOGGED_OUT, "unlinked_by_phone", stop=True, gives_up=True, clears_desired=True, forgets=True
+def _ruling(
+    policy: Policy,
+    reason: str,
+    *,
+    stop: bool = True,
+    retry_after: float | None = None,
+    gives_up: bool = False,
+    banned_for: float | None = None,
+) -> Ruling:
+    if policy.state is None:
+        raise ValueError(f"{policy.event} says nothing of the connection")
+    return Ruling(
+        policy.state,
+        reason,
+        stop=stop,
+        retry_after=retry_after,
+        gives_up=gives_up,
+        clears_desired=gives_up and policy.clears_desired,
+        forgets=policy.forgets,
+        banned_for=banned_for,
+    )
+
+
+_PUMP_EVENTS = {
+    event.value: event
+    for event in (Event.UNREACHABLE, Event.PROXY_UNREACHABLE, Event.SILENT, Event.ERRORS, Event.THREAD_ENDED)
+}
+_EVENTS = {
+    Fate.LOGGED_OUT: Event.LOGGED_OUT,
+    Fate.REPLACED: Event.REPLACED,
+    Fate.BANNED: Event.BANNED,
+    Fate.OUTDATED: Event.OUTDATED,
+    Fate.CONNECT_FAILURE: Event.CONNECT_FAILURE,
+    Fate.HOST_LOST: Event.HOST_LOST,
+    Fate.START_FAILED: Event.START_FAILED,
+    Fate.NOT_CONNECTED: Event.NOT_CONNECTED_IN_TIME,
+    Fate.PROXY_NOT_ALLOWED: Event.PROXY_NOT_ALLOWED,
+}
+
+
+def _event(fate: Fate, detail: Mapping[str, Any], history: History) -> tuple[Event, str]:
+    """Return which event of the policy it was, and the reason code to report."""
+    word = str(detail.get("reason") or "")
+    if fate is Fate.DISCONNECTED:
+        event = Event.CONNECTION_LOST if history.ever_connected else Event.NOT_ACCEPTED
+    elif fate is Fate.PUMP_ENDED:
+        event = _PUMP_EVENTS.get(word) or (
+            Event.UNREADABLE_REFUSAL if word == "unencodable_event" and not history.ever_connected else Event.PUMP_ENDED
         )
-    if fate is Fate.OUTDATED:
-        # Still desired: the next release of the runner speaks a newer version and connects.
-        return Ruling(ChannelState.OUTDATED, "client_outdated", stop=True, gives_up=True)
-    seconds = max(float(detail.get("expire_seconds") or 0), 0.0)
-    reason = f"ban_{detail.get('code') or 'unknown'}"
-    return Ruling(ChannelState.BANNED, reason, stop=True, retry_after=seconds, banned_for=seconds)
-
-
-def _replaced(history: History, *, now: float, ours: bool) -> tuple[Ruling, History]:
-    recent = (*(moment for moment in history.replaced_at if now - moment < REPLACED_WINDOW_SECONDS), now)
-    history = replace(history, replaced_at=recent)
-    if not ours or len(recent) >= REPLACED_LIMIT:
-        state = ChannelState.REPLACED
-        return Ruling(state, "replaced_elsewhere", stop=True, gives_up=True, clears_desired=True), history
-    ruling = Ruling(ChannelState.DISCONNECTED, "stream_replaced", stop=True, retry_after=REPLACED_RETRY_SECONDS)
-    return ruling, history
+        if event is Event.PUMP_ENDED and word:
+            return event, word
+    else:
+        event = _EVENTS[fate]
+    if fate is Fate.BANNED:
+        return event, f"ban_{detail.get('code') or 'unknown'}"
+    if event in {Event.CONNECT_FAILURE, Event.START_FAILED}:
+        return event, word or fate.value
+    return event, POLICIES[event].reason

@@ -40,7 +40,7 @@ class RunnerSettings(BaseSettings):
     connect_patience_seconds: Annotated[float, Field(gt=0)] = 300.0
     silent_after_keepalives: Annotated[int, Field(ge=1)] = 3
     silent_after_seconds: Annotated[float, Field(gt=0)] = 120.0
-    status_seconds: Annotated[float, Field(gt=0)] = 20.0
+    status_seconds: Annotated[float, Field(gt=0)] = 10.0
     reread_seconds: Annotated[float, Field(gt=0)] = 60.0
     liveness_seconds: Annotated[float, Field(gt=0)] = 30.0
     spill_after_seconds: Annotated[float, Field(ge=0)] = 5.0
@@ -55,9 +55,7 @@ class RunnerSettings(BaseSettings):
     def monitor_limits(self) -> MonitorLimits:
         """From where on the health monitor acts."""
         return MonitorLimits(
-            session=SessionLimits(
-                keepalive_failures=self.silent_after_keepalives, silence=self.silent_after_seconds
-            ),
+            session=SessionLimits(keepalive_failures=self.silent_after_keepalives, silence=self.silent_after_seconds),
             host=self.host_limits,
             answer_seconds=self.status_seconds,
         )

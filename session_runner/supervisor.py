@@ -36,7 +36,6 @@ from session_runner.lease import LeaseKeeper
 from session_runner.liveness import Liveness
 from session_runner.measuring import Measuring
 from session_runner.metrics import Metrics
-from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
 from session_runner.publication import Publication
 from session_runner.reconnect import Backoff
@@ -143,7 +142,9 @@ class Supervisor:
             directory=self._directories.sessions,
             lease_held=self.keeper.held,
             backoff=Backoff(*settings.connect_backoff_seconds),
-            start_pacer=Pacer(settings.session_starts_per_second, burst=10),
+            start_line=StartLine(settings.session_starts_per_second, burst=10),
+            connect_attempts=settings.connect_attempts,
+            connect_patience=settings.connect_patience_seconds,
             send_gap=settings.send_gap_seconds,
             metrics=self._metrics,
             reread_seconds=settings.reread_seconds,
@@ -161,7 +162,10 @@ class Supervisor:
             logger=self._logger,
         )
         self._liveness = Liveness(
-            lambda: carrying.sessions, pool, around, settings.liveness_seconds, settings.host_limits
+            lambda: carrying.sessions, pool, around, settings.liveness_seconds, settings.monitor_limits
+        )
+        measuring = Measuring(
+            self._metrics, lambda: carrying.states, lambda: carrying.wanted_states, pool, publisher, self._clock
         )
         measuring = Measuring(self._metrics, lambda: carrying.states, pool, publisher, self._clock)
         self._tasks += [

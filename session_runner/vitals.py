@@ -136,6 +136,21 @@ class HostLimits:
     rest: float = 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class MonitorLimits:
+    """From where on the health monitor acts.
+
+    Attributes:
+        session: for sessions.
+        host: for hosts that wear out; None: never replaced.
+        answer_seconds: how long a host may take to say how it is.
+    """
+
+    session: SessionLimits = field(default_factory=SessionLimits)
+    host: HostLimits | None = None
+    answer_seconds: float = 10.0
+
+
 def judge_host(vitals: HostVitals, limits: HostLimits) -> str | None:
     """Return why a host should be replaced, None when it should not."""
     if vitals.age < limits.rest:

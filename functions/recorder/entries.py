@@ -119,6 +119,7 @@ class StateData(_Data):
     phone: PhoneNumber | None = None
     lid: Lid | None = None
     ban_expires_at: AwareDatetime | None = None
+    retry_at: AwareDatetime | None = None
     desired_version: int | None = None
 
 

@@ -164,6 +164,7 @@ def _state(entry: Entry, data: StateData) -> Taken:
             lid=data.lid,
             ban_expires_at=data.ban_expires_at,
             clear_desired_version=data.desired_version,
+            retry_at=data.retry_at,
         )
     except ChannelNotFoundError:
         raise InvalidEntryError("the clinic has no such channel") from None

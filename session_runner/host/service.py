@@ -221,3 +221,4 @@ def _key(payload: Payload) -> SessionKey:
         incarnation=payload["incarnation"],
         database=Path(payload["database"]),
     )
+        proxy=payload.get("proxy"),

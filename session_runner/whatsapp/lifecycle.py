@@ -57,6 +57,19 @@ def change_of(code: int, event: Any) -> Change | None:
     return read(event) if read else None
 
 
+def end_reason(text: str, *, through_proxy: bool) -> str:
+    """Return why the native call returned, from the library's words.
+
+    Args:
+        text: its words.
+        through_proxy: whether the session dials through a proxy of its own; what fails then is laid to the proxy,
+            because nothing tells whether WhatsApp or the proxy's way to it failed.
+    """
+    if "dial" in text:
+        return "proxy_unreachable" if through_proxy else "unreachable"
+    return "unencodable_event" if "required field" in text else "other"
+
+
 def _logged_out(event: Any) -> Change:
     details = {"reason": _failure_name(event), "on_connect": event.OnConnect}
     return Change("logged_out", SessionState.LOGGED_OUT, details)

@@ -64,10 +64,12 @@ class NativeClient:
         database: its SQLite file; one session a file.
         gate: the process's gate.
         handlers: who is told what happens.
+        proxy: URL of the proxy that it dials through; None: as the process's environment says.
     """
 
-    def __init__(self, database: Path, gate: Gate, handlers: Handlers) -> None:
+    def __init__(self, database: Path, gate: Gate, handlers: Handlers, proxy: str | None = None) -> None:
         self._gate = gate
+        self._proxy = _binder.ProxySettings(proxy) if proxy else None
         self._handlers = handlers
         self._name = f"{quote(str(database))}?{_DATABASE_OPTIONS}&x=".encode()
         self._uuid = uuid_module.uuid4().hex.encode()
@@ -147,6 +149,7 @@ class NativeClient:
 
     def _run(self) -> None:
         properties = DeviceProps(os=_DEVICE_NAME, platformType=DeviceProps.PlatformType.DESKTOP).SerializeToString()
+        proxy = self._proxy._to_c_struct() if self._proxy else None  # noqa: SLF001 - the library offers nothing else
         try:
             answer: bytes = library.Neonize(
                 self._name,
@@ -165,7 +168,7 @@ class NativeClient:
                 len(properties),
                 b"",
                 0,
-                None,
+                ctypes.byref(proxy) if proxy else None,
             )
             reason = answer.decode(errors="replace")
         except Exception as error:

@@ -18,7 +18,7 @@ from session_runner.host_errors import HostError, NotSentError
 from session_runner.whatsapp import native
 from session_runner.whatsapp.gate import Gate
 from session_runner.whatsapp.incoming import Incoming
-from session_runner.whatsapp.lifecycle import Change, SessionState
+from session_runner.whatsapp.lifecycle import Change, SessionState, end_reason
 from session_runner.whatsapp.mapping import Fact
 from session_runner.whatsapp.parties import Party, digits_of, party_of
 from session_runner.whatsapp.sending import Quoted, address, call_failure, send_failure, text_message
@@ -39,12 +39,13 @@ _PAIRING_CLIENT_NAME = "Chrome (Linux)"  # WhatsApp refuses names that are not "
 
 @dataclass(frozen=True, slots=True)
 class SessionKey:
-    """Which session this is. ``incarnation`` is fresh for each start."""
+    """Which session this is. ``incarnation`` is fresh for each start, ``proxy`` the URL it dials through."""
 
     clinic_id: str
     channel_id: str
     incarnation: str
     database: Path
+    proxy: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -89,6 +90,7 @@ class Session:
                 on_qr_code=listener.on_qr_code,
                 on_login_status=listener.on_login_status,
             ),
+            key.proxy,
         )
 
     def start(self, *, wait: bool = True) -> SessionState:
@@ -251,7 +253,7 @@ class Session:
     def _ended(self, text: str) -> None:
         if self._stop_asked.is_set():
             return
-        reason = "unreachable" if "dial" in text else "unencodable_event" if "required field" in text else "other"
+        reason = end_reason(text, through_proxy=self.key.proxy is not None)
         logger.error("the event pump ended unasked (%s): %s", reason, native.loggable(text))
         self._change(Change("pump_ended", SessionState.PUMP_ENDED, {"reason": reason}))
 

@@ -36,9 +36,9 @@ from session_runner.host_pool import HostPool, RunningHost
 from session_runner.hosts import HostExit
 from session_runner.journal import Journal
 from session_runner.metrics import Metrics
-from session_runner.pacing import Pacer
 from session_runner.ports import Surroundings
 from session_runner.reconnect import Backoff
+from session_runner.start_line import StartLine
 from session_runner.vault import Stored, Vault, VaultFencedError
 from session_runner.vault_object import Kind
 from tests.support.clock import FixedClock
@@ -224,6 +224,8 @@ class MemoryChannels:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     deleted: bool = False
     sequence: int = 1
+    proxy: str | None = None
+    proxy_error: Exception | None = None
 
     def get(self, clinic_id: str, channel_id: str) -> Channel:
         if self.deleted or (clinic_id, channel_id) != (self.channel.clinic_id, self.channel.channel_id):
@@ -266,6 +268,11 @@ class MemoryChannels:
     ) -> bool:
         self.calls.append(("put_liveness", connected))
         return True
+
+    def proxy_of(self, channel: Channel) -> str | None:
+        if self.proxy_error:
+            raise self.proxy_error
+        return self.proxy
 
     def put_check_result(
         self, clinic_id: str, channel_id: str, request_id: str, results: Sequence[dict[str, Any]]
@@ -446,7 +453,7 @@ class World:
             "directory": self.directory / "sessions",
             "lease_held": lambda: self.lease,
             "backoff": Backoff(2.0, 300.0),
-            "start_pacer": Pacer(1000.0),
+            "start_line": StartLine(1000.0),
             "send_gap": (0.0, 0.0),
             "metrics": self.metrics,
             "chance": random.Random(1),  # noqa: S311 - jitter, the same in every run

@@ -28,6 +28,7 @@ from recado.kernel.errors import (
     ChannelStateError,
     InsufficientScopeError,
     InvalidPhoneNumberError,
+    InvalidRequestError,
     NoShardAvailableError,
 )
 from recado.messages import service as messages
@@ -90,6 +91,8 @@ def get_channel(
 )
 def update_channel(clinic_id: str, channel_id: str, body: ChannelChange) -> ChannelAnswer:
     """Change the channel's name, or the proxy that it connects through; what is left out stays."""
+    if body.name is None and "proxy" not in body.model_fields_set:
+        raise InvalidRequestError("Say what to change: name or proxy.", field="name")
     if "proxy" in body.model_fields_set:
         url = body.proxy.get_secret_value() if body.proxy is not None else None
         channel = channels.set_proxy(clinic_id, channel_id, url)

@@ -1,8 +1,8 @@
 """Channels and their pairing on the wire."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints
 
 from functions.api.schemas.base import Answer, Given, Moment, PageQuery, with_example
 from functions.api.schemas.clinics import Name, Phone
@@ -59,12 +59,6 @@ class ChannelChange(Given):
             "`host:port` is ever shown again. A connected channel is connected anew through it, and never directly."
         ),
     )
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if self.name is None and "proxy" not in self.model_fields_set:
-            raise ValueError("say what to change: name, proxy")
-        return self
 
 
 class ConnectRequest(Given):

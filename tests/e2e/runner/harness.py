@@ -203,6 +203,7 @@ def _apply(entry: Entry) -> None:
         phone=data["phone"],
         lid=data["lid"],
         ban_expires_at=from_text(until) if until else None,
+        retry_at=from_text(data["retry_at"]) if data["retry_at"] else None,
         clear_desired_version=data["desired_version"],
     )
 

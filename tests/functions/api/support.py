@@ -109,10 +109,9 @@ def report(caller: Caller, channel_id: str, state: ChannelState, **facts: Any) -
         caller.clinic_id,
         channel_id,
         state=state,
-        reason=None,
         sequence=sequence,
         observed_at=datetime.now(UTC),
-        **facts,
+        **{"reason": None, **facts},
     )
 
 

@@ -29,12 +29,15 @@ def test_a_new_channel_has_all_fields(aurora: Caller) -> None:
         "reason": None,
         "since": "",
         "next_action": "connect",
+        "retry_at": None,
         "phone": None,
         "lid": None,
         "last_frame_at": None,
+        "last_frame_age": None,
         "last_connected_at": None,
         "paired_at": None,
         "ban_expires_at": None,
+        "proxy": None,
     }
 
 
@@ -98,10 +101,58 @@ def test_a_missing_channel_is_404_everywhere(aurora: Caller) -> None:
 
 
 def test_a_channel_is_renamed(aurora: Caller) -> None:
-    """Only the name can be changed."""
+    """Only name and proxy can be changed, and something has to be."""
     channel_id = aurora.channel()
     assert aurora.patch(f"channels/{channel_id}", {"name": "Nova"}).json()["name"] == "Nova"
-    assert_problem(aurora.patch(f"channels/{channel_id}", {"state": "x"}), 422, "invalid_request", "name")
+    assert_problem(aurora.patch(f"channels/{channel_id}", {"state": "x"}), 422, "invalid_request", "state")
+    assert_problem(aurora.patch(f"channels/{channel_id}", {}), 422, "invalid_request", "name")
+
+
+def test_a_proxy_is_shown_without_its_password_and_wakes_the_runner(aurora: Caller, aws: EmulatedAws) -> None:
+    """Write only: no answer, no list, no log holds user or password; taking it away works the same way."""
+    channel_id = aurora.channel()
+    for shard in SHARDS:
+        aws.commands(shard)
+    url = "http://clinica:s3nh4-secreta@203.0.113.9:3128"
+    refused = aurora.patch(f"channels/{channel_id}", {"proxy": url})
+    assert_problem(refused, 422, "invalid_request", "proxy")  # a documentation address is not public
+    set_to = aurora.patch(f"channels/{channel_id}", {"proxy": url.replace("203.0.113.9", "198.41.0.4")})
+    assert set_to.status_code == 200, set_to.text
+    for answer in (refused, set_to, aurora.get(f"channels/{channel_id}"), aurora.get("channels")):
+        assert "s3nh4" not in answer.text
+        assert "clinica:" not in answer.text
+    assert aurora.get(f"channels/{channel_id}").json()["proxy"] == "198.41.0.4:3128"
+    assert [command.kind for shard in SHARDS for command in aws.commands(shard)] == ["channel.reconcile"]
+    assert aurora.patch(f"channels/{channel_id}", {"name": "Nova"}).json()["proxy"] == "198.41.0.4:3128"
+    assert aurora.patch(f"channels/{channel_id}", {"proxy": None}).json()["proxy"] is None
+
+
+def test_nobody_sets_the_proxy_of_another_clinics_channel(aurora: Caller, brisa: Caller) -> None:
+    """The other clinic's channel is not found, and nothing changed in it."""
+    channel_id = aurora.channel()
+    assert_problem(brisa.patch(f"channels/{channel_id}", {"proxy": "http://198.41.0.4:1"}), 404, "channel_not_found")
+    assert aurora.get(f"channels/{channel_id}").json()["proxy"] is None
+
+
+def test_a_planned_attempt_and_the_age_of_the_last_sign_of_life_are_shown(aurora: Caller) -> None:
+    """While an attempt is planned its moment is shown; somebody who asks anew ends the plan."""
+    channel_id = aurora.channel()
+    link(aurora, channel_id, _PHONE)
+    names = (aurora.clinic_id, channel_id)
+    heard = datetime.now(UTC) - timedelta(seconds=90)
+    channels.put_liveness(*names, connected=False, last_frame_at=heard, epoch=1)
+    soon = datetime.now(UTC) + timedelta(minutes=2)
+    report(aurora, channel_id, ChannelState.DISCONNECTED, reason="proxy_unreachable", retry_at=soon)
+    shown = aurora.get(f"channels/{channel_id}").json()
+    assert (shown["state"], shown["reason"], shown["next_action"]) == (
+        "disconnected",
+        "proxy_unreachable",
+        "check_proxy",
+    )
+    assert datetime.fromisoformat(shown["retry_at"]) - soon < timedelta(milliseconds=1)
+    assert 90 <= shown["last_frame_age"] < 120
+    aurora.post(f"channels/{channel_id}/connect")
+    assert aurora.get(f"channels/{channel_id}").json()["retry_at"] is None
 
 
 def test_connecting_an_unlinked_channel_starts_pairing_and_wakes_its_runner(aurora: Caller, aws: EmulatedAws) -> None:

@@ -15,10 +15,10 @@ from session_runner.liveness import Liveness
 from session_runner.ports import Surroundings
 from session_runner.recycling import Recycling
 from session_runner.sessions import Session
-from session_runner.vitals import HostLimits
+from session_runner.vitals import HostLimits, MonitorLimits
 from tests.runner.fakes import CHANNEL, CLINIC, START, FakeHost, MemoryChannels, World, a_channel, until
 
-LIMITS = HostLimits(threads=100, descriptors=500, memory_bytes=1 << 40, rest=0.0)
+LIMITS = MonitorLimits(host=HostLimits(threads=100, descriptors=500, memory_bytes=1 << 40, rest=0.0))
 
 
 def status(host: FakeHost, **changes: Any) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def test_a_restart_is_carried_out_once() -> None:
 def test_a_session_that_does_not_connect_for_five_minutes_is_begun_anew() -> None:
     wanted = replace(PAIRED, desired=Desired.CONNECTED)
     long_ago = MOMENT.monotonic - WATCHDOG_SECONDS
-    assert next_step(wanted, View(Phase.RUNNING, not_connected_since=long_ago), MOMENT)[0] is Step.RESTART
+    assert next_step(wanted, View(Phase.RUNNING, not_connected_since=long_ago), MOMENT)[0] is Step.LOSE_PATIENCE
     step, seconds = next_step(wanted, View(Phase.RUNNING, not_connected_since=long_ago + 10), MOMENT)
     assert (step, seconds) == (Step.WAIT, 10.0)
 

@@ -12,6 +12,7 @@ from session_runner.liveness import Liveness
 from session_runner.sessions import Session
 from session_runner.vault import Stored
 from session_runner.vault_object import Kind
+from session_runner.vitals import MonitorLimits
 from tests.runner.fakes import CHANNEL, CLINIC, EPOCH, START, FakeHost, MemoryChannels, World, a_channel, until
 
 SNAPSHOT = Stored("1", EPOCH - 1, 1, "n", clean=True, kind=Kind.SNAPSHOT, snapshot=b"keys")
@@ -51,7 +52,9 @@ def play(world: World, answers: Callable[[FakeHost], list[Any]], scenario: Scena
         host = world.hosts[-1]
         await until(lambda: len(host.asked("snapshot")) == 1, "saved when it first connected")
         host.answers["status"] = answers(host)
-        looking = asyncio.create_task(Liveness(lambda: {CHANNEL: session}, around.pool, around, 0.01).run())
+        looking = asyncio.create_task(
+            Liveness(lambda: {CHANNEL: session}, around.pool, around, 0.01, MonitorLimits()).run()
+        )
         try:
             await scenario(world, session, host)
         finally:

@@ -7,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recado.channels.model import ChannelState
+from session_runner.failure_policy import POLICIES
 from session_runner.reconnect import (
+    MOST_ATTEMPTS,
     REPLACED_LIMIT,
     REPLACED_RETRY_SECONDS,
     REPLACED_WINDOW_SECONDS,
+    STABLE_SECONDS,
+    UNKNOWN_BAN_SECONDS,
     Backoff,
     Fate,
     History,
@@ -74,7 +78,8 @@ def test_a_refused_version_stays_desired_so_that_the_next_release_connects() -> 
 @given(st.integers(0, 10**6))
 def test_a_ban_is_waited_out_in_full(seconds: int) -> None:
     ruling, _ = judge(Fate.BANNED, expire_seconds=seconds, code=101)
-    assert (ruling.state, ruling.reason, ruling.retry_after) == (ChannelState.BANNED, "ban_101", float(seconds))
+    told = (ruling.state, ruling.reason, ruling.retry_after)
+    assert told == (ChannelState.BANNED, "ban_101", float(seconds or UNKNOWN_BAN_SECONDS))
 
 
 @given(st.lists(st.floats(0, 2000), min_size=1, max_size=12))
@@ -100,7 +105,80 @@ def test_failures_in_a_row_wait_longer_and_a_connection_forgets_them() -> None:
     second, history = judge(Fate.CONNECT_FAILURE, history, reason="503")
     assert (first.retry_after, second.retry_after, first.reason) == (2.0, 4.0, "503")
     _, history = judge(Fate.CONNECTED, history)
-    assert history.attempts == 0
+    ruling, history = judge(Fate.CONNECT_FAILURE, history, now=1000.0 + STABLE_SECONDS, reason="503")
+    assert (ruling.retry_after, history.attempts) == (2.0, 1)
+
+
+def test_a_connection_that_breaks_within_a_minute_is_one_more_attempt_that_came_to_nothing() -> None:
+    history = NEW
+    for attempt in range(3):
+        _, history = judge(Fate.CONNECTED, history, now=1000.0)
+        ruling, history = judge(Fate.PUMP_ENDED, history, now=1059.0, reason="unencodable_event")
+        assert ruling.retry_after == (0.0 if attempt == 0 else 2.0 * 2**attempt)
+    assert history.attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("fate", "reason", "attempts"),
+    [
+        (Fate.CONNECT_FAILURE, "generic", MOST_ATTEMPTS),
+        (Fate.PUMP_ENDED, "unreachable", MOST_ATTEMPTS),
+        (Fate.PUMP_ENDED, "proxy_unreachable", MOST_ATTEMPTS),
+        (Fate.NOT_CONNECTED, "not_connected_in_time", MOST_ATTEMPTS),
+        (Fate.START_FAILED, "start_full", MOST_ATTEMPTS),
+        (Fate.PUMP_ENDED, "unencodable_event", 3),
+    ],
+)
+def test_so_many_failures_in_a_row_end_in_failed_with_the_last_reason_until_somebody_asks(
+    fate: Fate, reason: str, attempts: int
+) -> None:
+    history = NEW
+    for _ in range(attempts - 1):
+        ruling, history = judge(fate, history, reason=reason)
+        assert (ruling.state, ruling.gives_up) == (ChannelState.DISCONNECTED, False)
+    ruling, history = judge(fate, history, reason=reason)
+    assert (ruling.state, ruling.gives_up, ruling.retry_after) == (ChannelState.FAILED, True, None)
+    assert ruling.reason == ("unreadable_refusal" if attempts == 3 else reason)
+    assert judge(fate, history.anew(), reason=reason)[0].gives_up is False
+
+
+def test_maintenance_is_told_apart_from_a_lost_connection() -> None:
+    assert judge(Fate.DISCONNECTED)[0].reason == "whatsapp_unavailable"
+    _, connected = judge(Fate.CONNECTED)
+    ruling, history = judge(Fate.DISCONNECTED, connected)
+    assert ruling.reason == "connection_lost"
+    assert judge(Fate.DISCONNECTED, history)[0].reason == "connection_lost", "the client goes on trying by itself"
+
+
+FATES = st.sampled_from([fate for fate in Fate if fate is not Fate.CONNECTED])
+HISTORIES = st.builds(
+    History,
+    attempts=st.integers(0, 40),
+    connected_at=st.none() | st.floats(0, 1000),
+    ever_connected=st.booleans(),
+    replaced_at=st.lists(st.floats(0, 1000), max_size=4).map(lambda moments: tuple(sorted(moments))),
+)
+REASONS = st.sampled_from(["", "unreachable", "silent", "errors", "thread_ended", "unencodable_event", "other", "x"])
+
+
+@given(FATES, HISTORIES, REASONS, st.booleans(), st.floats(0, 1))
+def test_whatever_happens_follows_a_row_of_the_table(
+    fate: Fate, history: History, reason: str, ours: bool, fraction: float
+) -> None:
+    ruling, after = judge(fate, history, ours=ours, fraction=fraction, reason=reason)
+    rows = [row for row in POLICIES.values() if row.state is ruling.state]
+    assert rows
+    assert "<" in "".join(row.reason for row in rows) or ruling.reason in {row.reason for row in rows}
+    if ruling.gives_up:
+        assert ruling.retry_after is None
+    elif ruling.stop:
+        assert ruling.retry_after is not None
+        assert 0 <= ruling.retry_after <= max(BACKOFF.most, UNKNOWN_BAN_SECONDS)
+    else:
+        assert fate is Fate.DISCONNECTED
+    if fate in {Fate.LOGGED_OUT, Fate.OUTDATED}:
+        assert ruling.gives_up
+    assert after.attempts <= history.attempts + 1
 
 
 def test_a_dead_host_and_a_first_dead_pump_are_followed_at_once() -> None:

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from recado.channels.model import ChannelState, Desired, Pairing, PairingMethod, UnexpectedNumberError
+from recado.channels.proxies import ProxyNotAllowedError
+from recado.kernel.clock import from_text
 from recado.kernel.errors import DataErasedError, NumberInUseError
 from recado.messages.status import MessageStatus
 from session_runner.convergence import Phase
 from session_runner.host_errors import HostError
+from session_runner.reconnect import Backoff
 from session_runner.sessions import Session
 from session_runner.vault import Stored
 from session_runner.vault_object import Kind, VaultDamagedError
@@ -43,9 +46,9 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def play(world: World, scenario: Scenario) -> None:
+def play(world: World, scenario: Scenario, **around: Any) -> None:
     async def whole() -> None:
-        session = Session(world.channels.channel, world.around(), lambda _: None)
+        session = Session(world.channels.channel, world.around(**around), lambda _: None)
         world.on_notice = session.on_notice
         world.on_lost = lambda _, seat: session.on_host_lost(seat)
         session.begin()
@@ -229,7 +232,11 @@ def test_a_start_that_fails_is_tried_again_after_a_pause(world: World) -> None:
     play(world, scenario)
 
 
-def test_a_host_that_cannot_stop_a_session_is_killed_before_its_successor_starts(world: World) -> None:
+def test_a_host_that_cannot_stop_a_session_is_killed_before_its_successor_starts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("session_runner.incarnations.STOP_SECONDS", 0.0)
+
     async def scenario(world: World, session: Session) -> None:
         host = await connected(world, session)
         host.answers["stop_session"] = [HostError("timeout")]
@@ -443,4 +450,97 @@ def test_a_pairing_whose_host_dies_is_begun_anew(unpaired: World) -> None:
         session.nudge()
         await until(lambda: len(world.hosts) == 2 and world.hosts[1].asked("pair"), "begun anew")
 
+    play(unpaired, scenario)
+
+
+def test_attempts_that_come_to_nothing_end_in_failed_until_somebody_asks_anew(world: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        host = await connected(world, session)
+        host.answers["start_session"] = [HostError("no_schema")] * 3
+        host.event(CHANNEL, "pump_ended", reason="unreachable")
+        await told(world, (C.FAILED, "start_no_schema"))
+        assert session.view.phase is Phase.ABSENT
+        tries = len(host.asked("start_session"))
+        session.nudge()
+        await asyncio.sleep(0.05)
+        assert len(host.asked("start_session")) == tries, "nobody asked"
+        host.answers["start_session"] = []
+        world.channels.change()
+        session.nudge()
+        await told(world, (C.CONNECTED, None))
+
+    play(world, scenario, connect_attempts=3, backoff=Backoff(0.0, 0.0))
+
+
+def test_a_planned_attempt_is_told_with_its_moment(world: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        host = await connected(world, session)
+        host.event(CHANNEL, "connect_failure", reason="generic")
+        await told(world, (C.DISCONNECTED, "generic"))
+        fact = world.facts("channel.state")[-1]
+        assert START < from_text(fact["retry_at"]) <= START + timedelta(seconds=2)
+
+    play(world, scenario)
+
+
+def test_a_session_that_is_not_connected_in_time_is_begun_anew_and_counted(world: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        host = await connected(world, session)
+        host.event(CHANNEL, "disconnected")
+        await told(world, (C.DISCONNECTED, "connection_lost"))
+        world.clock.advance(301)
+        session.nudge()
+        await told(world, (C.DISCONNECTED, "not_connected_in_time"))
+        world.clock.advance(2)
+        session.nudge()
+        await told(world, (C.CONNECTED, None))
+
+    play(world, scenario)
+
+
+def test_a_session_goes_through_its_channels_proxy_and_pairs_through_it(world: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        host = await connected(world, session)
+        assert host.asked("start_session")[0]["proxy"] == world.channels.proxy
+
+    world.channels.proxy = "http://u:p@203.0.113.9:3128"
+    play(world, scenario)
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (OSError("no such name"), C.DISCONNECTED, "proxy_unreachable"),
+        (ProxyNotAllowedError(), C.FAILED, "proxy_not_allowed"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_and_nothing_dials_directly(
+    world: World, error: Exception, state: ChannelState, reason: str
+) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        await told(world, (state, reason))
+        assert world.hosts == []
+        world.channels.proxy_error = None
+        world.channels.proxy = "http://203.0.113.9:3128"
+        world.channels.change()
+        session.nudge()
+        host = await connected(world, session)
+        assert host.asked("start_session")[0]["proxy"] == world.channels.proxy
+
+    world.channels.proxy_error = error
+    play(world, scenario)
+
+
+def test_a_pairing_goes_through_the_channels_proxy_or_not_at_all(unpaired: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        await told(world, (C.FAILED, "pairing_proxy_unreachable"))
+        assert world.hosts == []
+        world.channels.proxy_error = None
+        world.channels.proxy = "http://203.0.113.9:3128"
+        world.channels.change(pairing=replace(REQUEST, requested_at=START + timedelta(seconds=1)))
+        session.nudge()
+        host = await pairing(world)
+        assert host.asked("pair")[0]["proxy"] == world.channels.proxy
+
+    unpaired.channels.proxy_error = OSError("no such name")
     play(unpaired, scenario)

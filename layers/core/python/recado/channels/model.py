@@ -4,7 +4,7 @@ Two sides write a channel. Callers write what they want (``desired``); the shard
 converges, reports what is (``state``). Reports may come late, twice and in any order, so each carries a sequence.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -57,6 +57,9 @@ class NextAction(StrEnum):
     USE_ANOTHER_NUMBER = "use_another_number"
     WAIT_FOR_BAN_TO_END = "wait_for_ban_to_end"
     UPGRADE = "upgrade"
+    CHECK_PROXY = "check_proxy"
+    REMOVE_PASSKEY = "remove_passkey"
+    CONTACT_SUPPORT = "contact_support"
 
 
 class UnexpectedNumberError(Exception):
@@ -106,6 +109,9 @@ class Channel:
         drain_sequence: up to which outbox sequence messages are still sent before logging out.
         phone: the linked number as E.164; None while no phone is linked.
         lid: WhatsApp's own id of the linked account.
+        retry_at: when a connection is tried again without anybody asking, if that is planned.
+        proxy_address: ``host:port`` of the proxy that its connection goes through; None for a direct one.
+        proxy_sealed: the proxy's whole URL, with its password, under the clinic's data key.
     """
 
     clinic_id: str
@@ -133,6 +139,9 @@ class Channel:
     paired_at: datetime | None = None
     last_connected_at: datetime | None = None
     ban_expires_at: datetime | None = None
+    retry_at: datetime | None = None
+    proxy_address: str | None = None
+    proxy_sealed: bytes | None = field(default=None, repr=False)
 
     @property
     def next_action(self) -> NextAction:
@@ -140,11 +149,22 @@ class Channel:
         if self.state is ChannelState.PAIRING:
             by_code = self.pairing is not None and self.pairing.method is PairingMethod.CODE
             return NextAction.ENTER_CODE if by_code else NextAction.SCAN_QR
+        if self.state in _TROUBLED and self.reason in _NEXT_ACTIONS_BY_REASON:
+            return _NEXT_ACTIONS_BY_REASON[self.reason]
         if self.state is ChannelState.DISCONNECTED and self.desired is Desired.CONNECTED:
             return NextAction.WAIT
         return _NEXT_ACTIONS[self.state]
 
 
+# Reasons that ask for more than their state does.
+_TROUBLED = frozenset({ChannelState.DISCONNECTED, ChannelState.FAILED})
+_NEXT_ACTIONS_BY_REASON = {
+    "proxy_unreachable": NextAction.CHECK_PROXY,
+    "proxy_not_allowed": NextAction.CHECK_PROXY,
+    "pairing_proxy_unreachable": NextAction.CHECK_PROXY,
+    "pairing_passkey_required": NextAction.REMOVE_PASSKEY,
+    "vault_damaged": NextAction.CONTACT_SUPPORT,
+}
 _NEXT_ACTIONS = {
     ChannelState.CREATED: NextAction.CONNECT,
     ChannelState.CONNECTING: NextAction.WAIT,
@@ -168,6 +188,23 @@ def placed(channel: Channel, shard_id: str) -> Channel:
 def renamed(channel: Channel, name: str, now: datetime) -> Channel:
     """Return the channel under another name."""
     return channel if channel.name == name else replace(channel, name=name, updated_at=now)
+
+
+def through(channel: Channel, address: str | None, sealed: bytes | None, now: datetime) -> Channel:
+    """Return the channel with another proxy, or none; what is connected or being linked is begun anew through it.
+
+    Raises:
+        ChannelStateError: it is being deleted.
+    """
+    _refuse_if_going(channel)
+    if address is None and channel.proxy_address is None:
+        return channel
+    changed = replace(channel, proxy_address=address, proxy_sealed=sealed)
+    if channel.desired is Desired.CONNECTED and channel.paired_at is not None:
+        changed = replace(changed, restart_requested_at=now)
+    if channel.pairing is not None:
+        changed = replace(changed, pairing=replace(channel.pairing, requested_at=now))
+    return _requested(changed, now)
 
 
 def connect(channel: Channel, method: PairingMethod, phone: str | None, now: datetime) -> Channel:
@@ -260,6 +297,9 @@ def deleted(channel: Channel, now: datetime) -> Channel:
         lid=None,
         paired_at=None,
         expected_phone=None,
+        retry_at=None,
+        proxy_address=None,
+        proxy_sealed=None,
     )
 
 
@@ -277,7 +317,7 @@ def _link(channel: Channel, method: PairingMethod, phone: str | None, now: datet
 
 
 def _requested(channel: Channel, now: datetime, state: ChannelState | None = None) -> Channel:
-    changed = replace(channel, desired_version=channel.desired_version + 1, updated_at=now)
+    changed = replace(channel, desired_version=channel.desired_version + 1, updated_at=now, retry_at=None)
     if state is None or state is channel.state:
         return changed
     return replace(changed, state=state, state_since=now, reason=None)

@@ -41,6 +41,7 @@ def apply_state(
     phone: str | None = None,
     lid: str | None = None,
     ban_expires_at: datetime | None = None,
+    retry_at: datetime | None = None,
     clear_desired_version: int | None = None,
 ) -> ApplyResult:
     """Take in a report; one that is older than what is known changes nothing. The arguments are those of Report.
@@ -58,6 +59,7 @@ def apply_state(
         observed_at=observed_at,
         lid=lid,
         ban_expires_at=ban_expires_at,
+        retry_at=retry_at,
         clear_desired_version=clear_desired_version,
     )
     outcome = Outcome.IGNORED

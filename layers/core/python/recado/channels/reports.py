@@ -49,6 +49,7 @@ class Report:
         observed_at: when the runner saw it.
         lid: the linked account's LID, if known.
         ban_expires_at: when a ban ends.
+        retry_at: when a connection is tried again without anybody asking, if that is planned.
         clear_desired_version: the request that has ended without success and is not wanted any more, unless a
             later one was made.
     """
@@ -59,6 +60,7 @@ class Report:
     observed_at: datetime
     lid: str | None = None
     ban_expires_at: datetime | None = None
+    retry_at: datetime | None = None
     clear_desired_version: int | None = None
 
 
@@ -95,6 +97,7 @@ def apply(channel: Channel, report: Report) -> tuple[Channel, Outcome]:
         state_since=report.observed_at if outcome is Outcome.MOVED else channel.state_since,
         updated_at=max(report.observed_at, channel.updated_at),
         ban_expires_at=report.ban_expires_at if report.state is ChannelState.BANNED else None,
+        retry_at=report.retry_at,
     )
     if report.state is ChannelState.CONNECTED:
         after = replace(after, last_connected_at=report.observed_at, pairing=None, lid=report.lid or channel.lid)

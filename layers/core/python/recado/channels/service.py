@@ -9,6 +9,7 @@ from recado.channels import model, store
 from recado.channels.checks import get_check_result, put_check_result
 from recado.channels.model import Channel, ChannelState, PairingMethod
 from recado.channels.nudges import nudge
+from recado.channels.proxies import proxy_of, seal_proxy
 from recado.channels.removal import finish_delete, remove
 from recado.channels.reporting import ApplyResult, apply_state, reserve_sequences
 from recado.channels.running import (
@@ -50,6 +51,7 @@ __all__ = [
     "get_pairing_code",
     "list_channels",
     "list_for_shard",
+    "proxy_of",
     "put_check_result",
     "put_liveness",
     "put_pairing_code",
@@ -62,6 +64,7 @@ __all__ = [
     "request_logout",
     "request_restart",
     "reserve_sequences",
+    "set_proxy",
 ]
 
 _CLOCK = SystemClock()
@@ -147,6 +150,26 @@ def rename(clinic_id: str, channel_id: str, name: str, *, clock: Clock = _CLOCK)
     """
     checked = check_name(name)
     return _change(clinic_id, channel_id, lambda channel: model.renamed(channel, checked, clock.now()))
+
+
+def set_proxy(clinic_id: str, channel_id: str, url: str | None, *, clock: Clock = _CLOCK) -> Channel:
+    """Have the channel connect through a proxy from now on, or directly again; a connection is made anew.
+
+    Args:
+        clinic_id: whose channel.
+        channel_id: which channel.
+        url: ``http(s)://[user:password@]host[:port]``; None for a direct connection.
+        clock: tells the moment of the request.
+
+    Raises:
+        ChannelNotFoundError: the clinic has no such channel.
+        ChannelStateError: it is being deleted.
+        InvalidRequestError: the URL will not do; the field is ``proxy``.
+    """
+    store.get(clinic_id, channel_id)  # before anything is resolved on behalf of somebody it is no business of
+    proxy = seal_proxy(clinic_id, url) if url is not None else None
+    address, sealed = (proxy.address, proxy.sealed) if proxy else (None, None)
+    return _ask(clinic_id, channel_id, lambda channel: model.through(channel, address, sealed, clock.now()), clock)
 
 
 def request_connect(

@@ -7,7 +7,7 @@ which belongs to the platform because a number is unique across clinics.
 
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -52,6 +52,9 @@ class ChannelRecord(ClinicItem):
     paired_at = MomentAttribute(null=True)
     last_connected_at = MomentAttribute(null=True)
     ban_expires_at = MomentAttribute(null=True)
+    retry_at = MomentAttribute(null=True)
+    proxy_address = UnicodeAttribute(null=True)
+    proxy_sealed = BinaryAttribute(null=True, legacy_encoding=False)
 
     @classmethod
     def of(cls, channel: Channel) -> "ChannelRecord":

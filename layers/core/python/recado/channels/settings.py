@@ -1,0 +1,23 @@
+"""What the channels room is told by the environment."""
+
+from functools import lru_cache
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProxySettings(BaseSettings):
+    """Where channels' proxies may be.
+
+    ``proxy_allowed_networks`` are CIDRs that they may be in although those are not public (none, unless somebody says
+    so).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RECADO_", extra="ignore", frozen=True)
+
+    proxy_allowed_networks: tuple[str, ...] = ()
+
+
+@lru_cache
+def proxy_allowed_networks() -> tuple[str, ...]:
+    """Return the networks that proxies may be in although they are not public."""
+    return ProxySettings().proxy_allowed_networks
