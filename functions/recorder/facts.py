@@ -28,7 +28,7 @@ from recado.channels import service as channels
 from recado.channels import store as channel_store
 from recado.channels.reports import Outcome
 from recado.contacts import service as contacts
-from recado.contacts.model import Resolution
+from recado.contacts.model import KnownBy
 from recado.kernel.clock import Clock
 from recado.kernel.envelopes import Entry, Event
 from recado.kernel.errors import ChannelNotFoundError, MessageNotFoundError
@@ -88,13 +88,14 @@ def _message(entry: Entry, data: MessageData, clock: Clock) -> Taken:
     observed = _observed(entry, data)
     if entry.kind == "message.received":
         message, _ = messages.record_inbound(observed)
-        _remember(entry, message.sender, clock)
+        _meet(entry, message.sender, KnownBy.INBOUND, clock)
         return Taken([status_event(message, message.history[0], entry.sequence, entry.entry_id)])
     recorded = messages.record_phone_sent(observed)
     if recorded is None:
         _metrics.add_metric(name="PhoneEchoes", unit=MetricUnit.Count, value=1)
         return Taken([])
     message, _ = recorded
+    _meet(entry, message.to, KnownBy.PHONE, clock)
     taken = messages.take_parked(message, clock=clock)
     sent = status_event(message, message.history[0], entry.sequence, entry.entry_id)
     return Taken([sent, *_receipt_events(taken)], lambda: messages.forget_parked(message, taken))
@@ -163,8 +164,8 @@ def _state(entry: Entry, data: StateData) -> Taken:
             phone=data.phone,
             lid=data.lid,
             ban_expires_at=data.ban_expires_at,
-            clear_desired_version=data.desired_version,
             retry_at=data.retry_at,
+            clear_desired_version=data.desired_version,
         )
     except ChannelNotFoundError:
         raise InvalidEntryError("the clinic has no such channel") from None
@@ -194,22 +195,8 @@ def _observed(entry: Entry, data: MessageData) -> ObservedMessage:
     )
 
 
-def _remember(entry: Entry, sender: Party, clock: Clock) -> None:
-    """Remember that who writes to us has an account, so that answering asks WhatsApp nothing."""
-    if sender.e164 is None:
-        return
-    known = contacts.cached(entry.clinic_id, sender.e164, clock=clock)
-    if known is not None and known.on_whatsapp and (known.lid == sender.lid or sender.lid is None):
-        return
-    resolution = Resolution(
-        e164=sender.e164,
-        registered_e164=sender.e164,
-        jid=f"{sender.e164.removeprefix('+')}@s.whatsapp.net",
-        lid=sender.lid,
-        on_whatsapp=True,
-        checked_at=entry.observed_at,
-    )
-    contacts.remember(entry.clinic_id, resolution)
+def _meet(entry: Entry, contact: Party, by: KnownBy, clock: Clock) -> None:
+    contacts.meet(entry.clinic_id, contact.e164, contact.lid, by, entry.observed_at, clock=clock)
 
 
 def _party(data: PartyData) -> Party:

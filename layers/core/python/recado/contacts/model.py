@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
@@ -18,6 +19,26 @@ _LID_SERVERS = frozenset({"lid", "hosted.lid"})
 _BRAZIL_MOBILE = re.compile(r"\+55(?P<area>[1-9][0-9])(?P<ninth>9?)(?P<line>[6-9][0-9]{7})")
 _POSITIVE_LIFE = timedelta(days=30)
 _NEGATIVE_LIFE = timedelta(hours=24)
+WAITS_FOR = timedelta(hours=24)
+"""How long after a contact wrote a message to them is an answer: the window of WhatsApp's own business rules."""
+
+KNOWN_FOR = timedelta(days=365)
+"""How long after the last sign of a contact they count as known."""
+
+
+class Acquaintance(IntEnum):
+    """How well a contact and a clinic know each other; the lower, the sooner a message to them goes out."""
+
+    WAITING = 0
+    KNOWN = 1
+    STRANGER = 2
+
+
+class KnownBy(StrEnum):
+    """By what a contact first became known."""
+
+    INBOUND = "inbound"
+    PHONE = "phone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,33 @@ class Resolution:
     def good_until(self) -> datetime:
         """Until when it need not be asked again: 30 days, or 24 hours if there was no account."""
         return self.checked_at + (_POSITIVE_LIFE if self.on_whatsapp else _NEGATIVE_LIFE)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What a clinic knows of a contact.
+
+    Attributes:
+        resolution: what WhatsApp said about the number, if it was asked.
+        known_since: when the contact first wrote, or was first written to from the clinic's own phone.
+        known_by: which of the two it was.
+        wrote_at: when the contact last wrote, to a quarter of an hour.
+    """
+
+    resolution: Resolution | None = None
+    known_since: datetime | None = None
+    known_by: KnownBy | None = None
+    wrote_at: datetime | None = None
+
+    def acquaintance(self, now: datetime) -> Acquaintance:
+        """Say how well the two know each other now."""
+        if self.wrote_at is not None and now - self.wrote_at < WAITS_FOR:
+            return Acquaintance.WAITING
+        return Acquaintance.STRANGER if self.known_since is None else Acquaintance.KNOWN
+
+    def heard_of_since(self, moment: datetime) -> bool:
+        """Say whether there was a sign of the contact since this moment."""
+        return any(seen is not None and seen >= moment for seen in (self.wrote_at, self.known_since))
 
 
 def parse_recipient(text: str, default_region: str = "BR", *, field: str = "to") -> Recipient:

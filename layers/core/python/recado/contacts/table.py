@@ -1,50 +1,50 @@
-"""What WhatsApp said about numbers, per clinic: ``clinic#<clinic>``/``contact#<digits>`` in the table ``messages``."""
+"""What is known of contacts, per clinic: ``clinic#<clinic>``/``contact#<digits or LID>`` in the table ``messages``."""
 
-from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from recado.aws.attributes import MomentAttribute
+from recado.aws.attributes import MomentAttribute, WordAttribute
 from recado.aws.models import ClinicItem
-from recado.contacts.model import Resolution
+from recado.contacts.model import Contact, KnownBy, Resolution
 
 
 class ContactRecord(ClinicItem):
-    """A resolution as stored; expires when it has to be asked again."""
+    """A contact as stored.
+
+    ``kept_until`` is set once the contact is known, and then ``expires_at`` follows it; until then the item expires
+    when WhatsApp has to be asked again. How long an answer is good is never read off ``expires_at``.
+    """
 
     table = "messages"
 
-    e164 = UnicodeAttribute()
+    e164 = UnicodeAttribute(null=True)
     registered_e164 = UnicodeAttribute(null=True)
     jid = UnicodeAttribute(null=True)
     lid = UnicodeAttribute(null=True)
-    on_whatsapp = BooleanAttribute()
-    checked_at = MomentAttribute()
+    on_whatsapp = BooleanAttribute(null=True)
+    checked_at = MomentAttribute(null=True)
+    known_since = MomentAttribute(null=True)
+    known_by = WordAttribute(KnownBy, null=True)
+    wrote_at = MomentAttribute(null=True)
+    kept_until = NumberAttribute(null=True)
 
-    @classmethod
-    def of(cls, clinic_id: str, resolution: Resolution) -> "ContactRecord":
-        """Return the item of a resolution."""
-        return cls(
-            *contact_key(clinic_id, resolution.e164),
-            e164=resolution.e164,
-            registered_e164=resolution.registered_e164,
-            jid=resolution.jid,
-            lid=resolution.lid,
-            on_whatsapp=resolution.on_whatsapp,
-            checked_at=resolution.checked_at,
-            expires_at=int(resolution.good_until.timestamp()),
-        )
-
-    def resolution(self) -> Resolution:
-        """Return the resolution."""
+    def resolution(self) -> Resolution | None:
+        """Return what WhatsApp said, if it was ever asked."""
+        if self.checked_at is None or self.e164 is None:
+            return None
         return Resolution(
             e164=self.e164,
             registered_e164=self.registered_e164,
             jid=self.jid,
             lid=self.lid,
-            on_whatsapp=self.on_whatsapp,
+            on_whatsapp=bool(self.on_whatsapp),
             checked_at=self.checked_at,
         )
 
+    def contact(self) -> Contact:
+        """Return the contact."""
+        return Contact(self.resolution(), self.known_since, self.known_by, self.wrote_at)
 
-def contact_key(clinic_id: str, e164: str) -> tuple[str, str]:
-    """Return the key of what a clinic knows about a number."""
-    return f"clinic#{clinic_id}", f"contact#{e164.removeprefix('+')}"
+
+def contact_key(clinic_id: str, name: str) -> tuple[str, str]:
+    """Return the key of what a clinic knows about a number (``+55…`` or its digits) or a LID (``…@lid``)."""
+    return f"clinic#{clinic_id}", f"contact#{name.removeprefix('+')}"
