@@ -19,6 +19,7 @@ from session_runner.blocking import Blocking
 from session_runner.journal import Journal
 
 RETRY_SECONDS = 1.0
+LEASE_SECONDS = 0.1
 
 
 class Facts:
@@ -30,16 +31,25 @@ class Facts:
         blocking: where the write runs.
         clock: when a state was observed.
         logger: for a journal that cannot be written.
+        lease_held: whether the lease is provably ours at this moment.
     """
 
     def __init__(
-        self, journal: Journal, written: Callable[[], None], blocking: Blocking, clock: Clock, logger: Logger
+        self,
+        journal: Journal,
+        written: Callable[[], None],
+        blocking: Blocking,
+        clock: Clock,
+        logger: Logger,
+        *,
+        lease_held: Callable[[], bool] = lambda: True,
     ) -> None:
         self._journal = journal
         self._written = written
         self._blocking = blocking
         self._clock = clock
         self._logger = logger
+        self._lease_held = lease_held
 
     async def channel_state(
         self,
@@ -102,6 +112,9 @@ class Facts:
         await self._append(message.clinic_id, message.channel_id, "message.result", identity, at=at, data=data)
 
     async def _write(self, channel: Channel, kind: str, identity: tuple[str, ...], data: dict[str, Any]) -> None:
+        # Where a channel stands is for its owner to say. Who is not certain to be that waits, most likely for the end.
+        while not self._lease_held():  # noqa: ASYNC110 - nothing happens when a deadline passes, nor when it moves
+            await asyncio.sleep(LEASE_SECONDS)
         await self._append(
             channel.clinic_id, channel.channel_id, kind, identity, at=self._clock.now(), data=data, numbered=True
         )

@@ -46,6 +46,10 @@ class RunningHost(Protocol):
         """Let the process end, then kill it."""
         ...
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for the process to end; from any thread."""
+        ...
+
 
 @dataclass(eq=False, slots=True)
 class Seat:
@@ -188,11 +192,17 @@ class HostPool:
         for pairing in (False, True):
             self._refill(pairing=pairing)
 
-    def kill_all(self) -> None:
-        """Kill every host at once: the lease is lost."""
+    def fenced(self, seconds: float) -> None:
+        """See every host end, because the lease is lost: by itself within so many seconds, else killed.
+
+        Blocks; for any thread. The hosts look at the deadline themselves (``session_runner.host.fence``).
+        """
         self._closed = True
-        for seat in self._seats:
-            seat.host.kill()
+        latest = time.monotonic() + seconds
+        for seat in list(self._seats):
+            if not seat.host.ended_within(latest - time.monotonic()):
+                self._logger.error("a host did not end at the deadline and is killed", extra={"pid": seat.host.pid})
+                seat.host.kill()
 
     async def close(self) -> None:
         """End every host in order."""

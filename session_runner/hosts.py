@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import os
+import select
 import socket
 import sys
 from collections import deque
@@ -170,6 +171,21 @@ class Host:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for the process to end, from any thread and without the event loop, which may be what hangs."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return True
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            # Readable once it has ended, whether anybody has asked for its status or not (pidfd_open(2)).
+            return _readable(descriptor, seconds)
+        finally:
+            os.close(descriptor)
+
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
             while line := await reader.readline():
@@ -223,6 +239,12 @@ class Host:
         if self._writer is not None:
             self._writer.close()
         self.exited.set_result(HostExit(returncode, tuple(self._last_lines)))
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    waiting = select.poll()  # Not select(), which takes no descriptor above 1023.
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(max(0.0, seconds) * 1000))
 
 
 def _make_private(directory: Path) -> None:

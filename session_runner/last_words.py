@@ -13,44 +13,63 @@ from aws_lambda_powertools import Logger
 
 from session_runner.journal import Journal
 
+Way = Callable[[Journal], int]
 
-def speak(journals: Path, move: Callable[[Journal], int], *, seconds: float, logger: Logger) -> bool:
-    """Move all journals to the ingest queue, at most so long; say whether nothing is left.
 
-    For a process that is about to exit: it uses no event loop, which may be what hangs, and leaves behind a thread if
-    the queue does not answer in time. Entries that were moved already, or are moved twice, are recorded once.
+def speak(journals: Path, move: Way, spill: Way, *, patience: float, seconds: float, logger: Logger) -> bool:
+    """Move all journals to the ingest queue, or else to S3, at most so long; say whether nothing is left.
+
+    For a process that is about to exit: it uses no event loop, which may be what hangs, and leaves behind threads if
+    neither answers in time. Entries that were moved already, or are moved twice, are recorded once.
 
     Args:
         journals: the directory of the journals, whose writers are dead.
         move: sends the oldest rows of a journal and returns how many were taken; raises if the queue refuses.
-        seconds: how long to wait.
+        spill: the same for S3, from where the next owner hands them on.
+        patience: how long the queue may keep us waiting before S3 is asked, too.
+        seconds: how long to wait for both.
         logger: for what could not be handed on.
     """
     left = set(journals.glob("*.journal"))
-
-    def empty() -> None:
-        for path in sorted(left):
-            try:
-                _move_all(path, move)
-            except Exception:
-                # The publisher may still be at work and delete a journal that is empty while it is being opened.
-                if path.exists():
-                    logger.exception("a journal was not handed on", extra={"journal": path.name})
-                    continue
-            left.discard(path)
-
-    speaking = threading.Thread(target=empty, name="last words", daemon=True)
-    speaking.start()
-    speaking.join(seconds)
+    moving = _Emptying("last words", left, move, logger)
+    moving.start()
+    moving.join(min(patience, seconds))
+    if left:
+        logger.warning("the queue does not take the last facts, spilling them", extra={"journals": len(left)})
+        spilling = _Emptying("last spill", left, spill, logger)
+        spilling.start()
+        spilling.join(seconds - min(patience, seconds))
     if left:
         logger.error("facts are lost with this task's disk", extra={"journals": len(left)})
     return not left
 
 
-def _move_all(path: Path, move: Callable[[Journal], int]) -> None:
+class _Emptying(threading.Thread):
+    """Empties journals one way and strikes off those that are empty; two may be at it at once."""
+
+    def __init__(self, name: str, left: set[Path], way: Way, logger: Logger) -> None:
+        super().__init__(name=name, daemon=True)
+        self._left = left
+        self._way = way
+        self._logger = logger
+
+    def run(self) -> None:
+        """Go through the journals once."""
+        for path in sorted(self._left):
+            try:
+                _move_all(path, self._way)
+            except Exception:
+                # The publisher may still be at work and delete a journal that is empty while it is being opened.
+                if path.exists():
+                    self._logger.exception("a journal was not handed on", extra={"journal": path.name})
+                    continue
+            self._left.discard(path)
+
+
+def _move_all(path: Path, way: Way) -> None:
     journal = Journal(path)
     try:
-        while move(journal):
+        while way(journal):
             pass
     finally:
         journal.close()

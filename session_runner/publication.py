@@ -27,7 +27,8 @@ LEFTOVER_SECONDS = 30.0
 # Together with the sessions' and the hosts' end they fit into the 120 s between SIGTERM and SIGKILL.
 PUBLISH_SECONDS = 6.0
 SPILL_SECONDS = 7.0
-LAST_WORDS_SECONDS = 5.0
+LAST_WORDS_SECONDS = 6.0
+LAST_WORDS_QUEUE_SECONDS = 2.5
 
 
 class Publication:
@@ -73,8 +74,9 @@ class Publication:
             metrics.count("SpilledFacts", len(rows))
             count_traffic(metrics, rows)
 
+        self._spill = Spill(store, ingest, clock, spilled).take
         spilling = Spilling(
-            Spill(store, ingest, clock, spilled).take,
+            self._spill,
             settings.spill_after_seconds,
             Blocking(2, "spill"),
             self._replay.expect,
@@ -98,7 +100,14 @@ class Publication:
 
     def last_words(self, journals: Path) -> None:
         """Hand on what these journals hold, for a task that is fenced: without the event loop, and bounded."""
-        last_words.speak(journals, self._move, seconds=LAST_WORDS_SECONDS, logger=self._logger)
+        last_words.speak(
+            journals,
+            self._move,
+            lambda journal: self._spill(journal, 0.0),
+            patience=LAST_WORDS_QUEUE_SECONDS,
+            seconds=LAST_WORDS_SECONDS,
+            logger=self._logger,
+        )
 
     async def end(self) -> None:
         """Publish what is left, and spill what the queue does not take in time: the disk goes with the task."""

@@ -45,6 +45,9 @@ from session_runner.settings import RunnerSettings
 from session_runner.vault import Vault
 
 FENCED_STATUS = 70
+# Longer than hosts grant themselves; and no socket is open any more when, ten seconds after our deadline, another task
+# may begin.
+FENCED_HOSTS_SECONDS = 5.0
 BEAT_SECONDS = 1.0
 
 
@@ -133,7 +136,14 @@ class Supervisor:
             messages=messages,
             contacts=contacts,
             gate=OpenGate(),
-            facts=Facts(journal, partial(publisher.wake, own), Blocking(1, "journal"), self._clock, self._logger),
+            facts=Facts(
+                journal,
+                partial(publisher.wake, own),
+                Blocking(1, "journal"),
+                self._clock,
+                self._logger,
+                lease_held=self.keeper.held,
+            ),
             vault=Vault(clients.s3(), bucket=settings.vault_bucket, kms_key_id=settings.kms_key_id, epoch=epoch),
             pool=pool,
             blocking=self._blocking,
@@ -215,7 +225,7 @@ class Supervisor:
         # on WhatsApp is handed on, by this thread: the loop may be what hangs.
         self._logger.critical("lease lost, ending at once", extra={"cause": why})
         if self._pool is not None:
-            self._pool.kill_all()
+            self._pool.fenced(FENCED_HOSTS_SECONDS)
         if self._publication is not None:
             self._publication.last_words(self._directories.journals)
         os._exit(FENCED_STATUS)

@@ -38,6 +38,7 @@ def main() -> None:
         wire=wire,
         deadline=LeaseDeadline(settings.deadline) if settings.deadline else None,
     )
+    service.fence()
     wire.notify("ready", pid=os.getpid())
     for request in wire.receive():
         service.accept(request)

@@ -12,6 +12,7 @@ from typing import Any
 
 from recado.kernel.clock import to_text
 from session_runner.deadline import LeaseDeadline
+from session_runner.host.fence import FENCED_STATUS, Fence
 from session_runner.host.linking import begin_linking, device_data
 from session_runner.host.process import end_process
 from session_runner.host.recording import Recorder
@@ -71,6 +72,13 @@ class HostService:
         }
 
     def accept(self, request: Payload) -> None:
+    def fence(self) -> None:
+        """Have this host end by itself when the lease's deadline has passed."""
+        if self._deadline is not None:
+            # A device that is being linked holds nothing that was acknowledged, and must not come to be linked.
+            sessions = list if self._is_pairing_host else self._registry.all
+            Fence(self._deadline, sessions, self._end_fenced).begin()
+
         """Take a request; it is answered from another thread."""
         number, kind, payload = request["id"], request["request"], request["payload"]
         if kind == "send_text" and "channel_id" in payload:
@@ -187,6 +195,10 @@ class HostService:
         end_process(0)
 
     def _session(self, payload: Payload) -> Session:
+    def _end_fenced(self) -> None:
+        self._wire.flush(_FENCED_FLUSH_SECONDS)
+        end_process(FENCED_STATUS)
+
         session = self._registry.get(payload["channel_id"])
         if session is None:
             raise HostError("unknown_session", "no such session in this host")

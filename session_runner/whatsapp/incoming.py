@@ -75,6 +75,11 @@ class Incoming:
             self._idle_since = time.monotonic()
             self._handling -= 1
 
+    @property
+    def quiet_seconds(self) -> float:
+        """For how long no event has come; 0 while one is being handled."""
+        return 0.0 if self._handling else time.monotonic() - self._idle_since
+
     def wait_until_quiet(self, quiet_seconds: float, timeout: float) -> bool:
         """Wait until no event came for a while; say whether that was reached within ``timeout`` seconds."""
         deadline = time.monotonic() + timeout

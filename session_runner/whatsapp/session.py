@@ -122,6 +122,15 @@ class Session:
         self._stopper.join(timeout)
         return not self._stopper.is_alive()
 
+    def cut_off(self) -> None:
+        """Close the connection for good and leave it at that: what the library took before still comes.
+
+        It is not stopped, nothing is saved, and it does not connect again. Blocks while the library is dialling.
+        """
+        self._stop_asked.set()
+        self._settled.set()
+        self._client.disconnect()
+
     @property
     def connected(self) -> bool:
         """Say whether it is connected and logged in, as far as the library has told."""
@@ -258,9 +267,7 @@ class Session:
         self._change(Change("pump_ended", SessionState.PUMP_ENDED, {"reason": reason}))
 
     def _stop(self) -> None:
-        self._stop_asked.set()
-        self._settled.set()
-        self._client.disconnect()
+        self.cut_off()
         if not self.incoming.wait_until_quiet(_QUIET_SECONDS, _DRAIN_SECONDS):
             logger.error("events still come %d s after the disconnect; those left are lost", _DRAIN_SECONDS)
         with self._starts.turn, self._starts.gate.exclusive():

@@ -348,6 +348,9 @@ class FakeHost:
             raise answer
         return cast("dict[str, Any]", answer)
 
+    def ended_within(self, seconds: float) -> bool:
+        return self.exited.done()
+
     def _usual(self, kind: str, payload: dict[str, Any]) -> dict[str, Any]:
         if kind == "send_text":
             self.whatsapp_ids += 1

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from session_runner.deadline import LeaseDeadline
+from session_runner.host.fence import FENCED_STATUS
 from session_runner.hosts import HostError, HostGone, NotSentError, UnknownOutcomeError
 from tests.e2e.host.harness import CLINIC, PATIENT, HostBench, RunningHost, eventually, jid_of
 from tests.e2e.whatsapp.harness import ROOT
@@ -227,7 +229,7 @@ async def test_a_host_refuses_a_directory_others_can_read(clinic: HostBench, tmp
 
 
 async def test_a_passed_lease_fences_the_host(clinic: HostBench, tmp_path: Path) -> None:
-    """Once the lease's deadline has passed the host sends, starts and copies nothing."""
+    """Once the lease's deadline has passed the host sends, starts and copies nothing, and ends by itself."""
     path = tmp_path / "deadline"
     deadline = LeaseDeadline(path)
     deadline.extend(time.monotonic() + 60)
@@ -238,7 +240,38 @@ async def test_a_passed_lease_fences_the_host(clinic: HostBench, tmp_path: Path)
         await running.request("send_text", channel_id=CHANNEL, to_jid=jid_of(PATIENT), text="dois")
     with pytest.raises(HostError, match="lease_passed"):
         await running.request("snapshot", channel_id=CHANNEL, path=str(tmp_path / "copy.db"))
+    ended = await asyncio.wait_for(asyncio.shield(running.host.exited), 5)
+    assert ended.returncode == FENCED_STATUS
     assert [message["text"] for message in await clinic.received(PATIENT)] == ["um"]
+
+
+async def test_what_was_acknowledged_before_the_deadline_is_written_down_after_it(
+    clinic: HostBench, tmp_path: Path
+) -> None:
+    """WhatsApp will not tell it again: the library has acknowledged events that the journal has yet to take."""
+    path = tmp_path / "deadline"
+    deadline = LeaseDeadline(path)
+    deadline.extend(time.monotonic() + 60)
+    running = await clinic.connected(deadline_path=path)
+    await clinic.write(PATIENT, CLINIC, "antes")
+    await running.row("message.received")
+
+    def acknowledged() -> set[str]:
+        _, ledger = clinic.simulator.call("GET", "/ledger?limit=1000", None)
+        return {row["id"] for row in ledger if row["direction"] == "to_client" and row["acknowledged_at"]}
+
+    blocked = sqlite3.connect(running.journal_path, isolation_level=None)
+    blocked.execute("BEGIN IMMEDIATE")
+    for number in range(40):
+        await clinic.write(PATIENT, CLINIC, f"mensagem {number}")
+    await eventually(lambda: len(acknowledged()) > 30)
+    deadline.extend(0.0)
+    await asyncio.sleep(0.5)
+    blocked.execute("ROLLBACK")
+    ended = await asyncio.wait_for(asyncio.shield(running.host.exited), 6)
+    assert ended.returncode == FENCED_STATUS, ended.last_lines
+    journalled = {row.data["whatsapp_id"] for row in running.rows("message.received")}
+    assert acknowledged() - journalled == set()
 
 
 async def test_one_channel_runs_once_and_a_host_is_bounded(clinic: HostBench) -> None:

@@ -8,9 +8,17 @@ import pytest
 
 from recado.aws.logging import logger
 from session_runner.journal import Journal
-from session_runner.last_words import speak
+from session_runner.last_words import Way, speak
 
 NOW = datetime(2026, 11, 22, 13, tzinfo=UTC)
+
+
+def refuse(_: Journal) -> int:
+    raise OSError("not to be used")
+
+
+def say(journals: Path, move: Way, spill: Way = refuse, seconds: float = 10.0) -> bool:
+    return speak(journals, move, spill, patience=seconds / 2, seconds=seconds, logger=logger("test"))
 
 
 def _journals(folder: Path) -> list[Journal]:
@@ -31,7 +39,7 @@ def test_every_journal_is_emptied_also_while_its_writer_has_it_open(tmp_path: Pa
         journal.mark_published([row.number for row in rows])
         return len(rows)
 
-    assert speak(tmp_path, move, seconds=10, logger=logger("test"))
+    assert say(tmp_path, move)
     assert sorted(taken) == [0, 1, 2, 3, 4]
     assert [journal.count() for journal in journals] == [0, 0]
 
@@ -47,13 +55,37 @@ def test_a_queue_that_hangs_or_refuses_does_not_keep_the_task_alive(tmp_path: Pa
             never.wait(30)
         raise OSError("no queue")
 
-    assert not speak(tmp_path, move, seconds=0.2, logger=logger("test"))
+    assert not say(tmp_path, move, move, seconds=0.2)
+    never.set()
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_what_the_queue_does_not_take_goes_to_s3(tmp_path: Path, hangs: bool) -> None:
+    """Whether it refuses or hangs: the disk goes with the task, and the next owner hands on what lies in S3."""
+    journals = _journals(tmp_path)
+    never = threading.Event()
+    spilled: list[int] = []
+
+    def move(journal: Journal) -> int:
+        if hangs:
+            never.wait(30)
+        raise OSError("no queue")
+
+    def spill(journal: Journal) -> int:
+        rows = journal.pending()
+        spilled.extend(row.data["n"] for row in rows)
+        journal.mark_published([row.number for row in rows])
+        return len(rows)
+
+    assert say(tmp_path, move, spill, seconds=1.0)
+    assert sorted(spilled) == [0, 1, 2, 3, 4]
+    assert [journal.count() for journal in journals] == [0, 0]
     never.set()
 
 
 def test_a_task_without_journals_has_nothing_to_say(tmp_path: Path) -> None:
     """It was fenced before it began."""
-    assert speak(tmp_path / "none", lambda _: 0, seconds=1, logger=logger("test"))
+    assert say(tmp_path / "none", lambda _: 0)
 
 
 def test_a_journal_that_fails_keeps_no_other_back(tmp_path: Path) -> None:
@@ -72,5 +104,5 @@ def test_a_journal_that_fails_keeps_no_other_back(tmp_path: Path) -> None:
         journal.mark_published([row.number for row in rows])
         return len(rows)
 
-    assert not speak(tmp_path, move, seconds=10, logger=logger("test"))
+    assert not say(tmp_path, move, move)
     assert len(taken) == 5

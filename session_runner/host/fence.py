@@ -1,0 +1,86 @@
+"""What a host does when the lease's deadline passes: it closes its sockets, writes down what they held, and ends.
+
+WhatsApp may have the acknowledgement of everything that its library took from a socket, and will not tell it again:
+killed at once, a host would lose what waits between the library and the journal. With the socket closed nothing more is
+taken or acknowledged, and the rest is written within moments. Sends, snapshots and starts are refused from the deadline
+on.
+
+Nobody has to tell it. A host that was frozen together with its supervisor wakes up beside it, in any order, and looks
+at the deadline that they share before the supervisor can be asked for anything.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from session_runner.deadline import LeaseDeadline
+
+if TYPE_CHECKING:
+    from session_runner.whatsapp.session import Session
+
+logger = logging.getLogger(__name__)
+
+FENCED_STATUS = 70
+LOOK_SECONDS = 0.1
+# A library that is dialling does not let go of its socket; nobody waits for it.
+CLOSE_SECONDS = 1.0
+QUIET_SECONDS = 0.3
+DRAIN_SECONDS = 3.0
+
+
+class Fence:
+    """Watches the deadline in a thread of its own.
+
+    Args:
+        deadline: the lease's deadline.
+        sessions: the sessions that run here.
+        end: ends the process; called with whatever was written.
+    """
+
+    def __init__(
+        self, deadline: LeaseDeadline, sessions: Callable[[], "Sequence[Session]"], end: Callable[[], object]
+    ) -> None:
+        self._deadline = deadline
+        self._sessions = sessions
+        self._end = end
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        threading.Thread(target=self._watch, name="fence", daemon=True).start()
+
+    def _watch(self) -> None:
+        # Until it is set for the first time there is nothing to lose.
+        while self._deadline.passed():
+            time.sleep(LOOK_SECONDS)
+        while not self._deadline.passed():
+            time.sleep(LOOK_SECONDS)
+        self._strike()
+
+    def _strike(self) -> None:
+        sessions = list(self._sessions())
+        logger.warning("the lease's deadline has passed: closing %d connections", len(sessions))
+        closing = [threading.Thread(target=session.cut_off, daemon=True) for session in sessions]
+        for thread in closing:
+            thread.start()
+        latest = time.monotonic() + CLOSE_SECONDS
+        for thread in closing:
+            thread.join(max(0.0, latest - time.monotonic()))
+        open_still = sum(thread.is_alive() for thread in closing)
+        noisy = self._drained(sessions)
+        logger.warning("fenced with %d connections not closed and %d not drained", open_still, noisy)
+        self._end()
+
+    def _drained(self, sessions: "Sequence[Session]") -> int:
+        """Wait until no session writes anything any more; return how many still do when that takes too long."""
+        began = time.monotonic()
+        while time.monotonic() - began < QUIET_SECONDS or any(map(_writes, sessions)):
+            if time.monotonic() - began > DRAIN_SECONDS:
+                break
+            time.sleep(LOOK_SECONDS / 5)
+        return sum(map(_writes, sessions))
+
+
+def _writes(session: "Session") -> bool:
+    return session.incoming.quiet_seconds < QUIET_SECONDS
