@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from recado.channels.model import Channel, ChannelState
+from recado.channels.model import Channel, ChannelState, Desired
 from recado.kernel.errors import ChannelNotFoundError, ServiceUnavailableError
 from session_runner.host_pool import Seat
 from session_runner.ports import Surroundings
@@ -33,6 +33,15 @@ class Carrying:
     def states(self) -> list[ChannelState]:
         """The channels' states."""
         return [session.state for session in self.sessions.values()]
+
+    @property
+    def wanted_states(self) -> list[ChannelState]:
+        """The states of the channels that are linked to a phone and meant to be connected."""
+        return [
+            session.state
+            for session in self.sessions.values()
+            if session.channel.desired is Desired.CONNECTED and session.channel.paired_at is not None
+        ]
 
     async def begin(self) -> None:
         """Read the shard's channels, for as long as it takes until they can be read, and carry each."""

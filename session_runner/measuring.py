@@ -24,6 +24,7 @@ class Measuring:
         pool: the hosts.
         publisher: the journals.
         clock: tells the age of what waits.
+        wanted: the present state of each session that is meant to be connected.
     """
 
     def __init__(
@@ -33,9 +34,12 @@ class Measuring:
         pool: HostPool,
         publisher: Publisher,
         clock: Clock,
+        *,
+        wanted: Callable[[], Iterable[ChannelState]],
     ) -> None:
         self._metrics = metrics
         self._states = states
+        self._wanted = wanted
         self._pool = pool
         self._publisher = publisher
         self._clock = clock
@@ -55,6 +59,9 @@ class Measuring:
         self._seen |= set(states)
         for state in self._seen:
             self._metrics.gauge("Sessions", states[state], event_type=state.value)
+        wanted = Counter(self._wanted())
+        self._metrics.gauge("SessionsWanted", wanted.total())
+        self._metrics.gauge("SessionsDown", wanted.total() - wanted[ChannelState.CONNECTED])
         self._metrics.gauge("Hosts", sum(not seat.pairing for seat in self._pool.seats))
         self._metrics.gauge("JournalPending", self._publisher.pending)
         oldest = self._publisher.oldest_at

@@ -177,7 +177,9 @@ class Supervisor:
         measuring = Measuring(
             self._metrics, lambda: carrying.states, lambda: carrying.wanted_states, pool, publisher, self._clock
         )
-        measuring = Measuring(self._metrics, lambda: carrying.states, pool, publisher, self._clock)
+        measuring = Measuring(
+            self._metrics, lambda: carrying.states, lambda: carrying.wanted_states, pool, publisher, self._clock
+        )
         self._tasks += [
             asyncio.create_task(measuring.run(), name="measuring"),
             asyncio.create_task(commands.run(), name="commands"),

@@ -137,6 +137,17 @@ def test_each_request_is_counted_by_stage_component_and_outcome(
     assert (written["stage"], written["component"]) == ("test", "api")
 
 
+def test_a_request_that_waits_is_no_measure_of_speed(
+    aurora: Caller, handle: Handle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pairing code that was asked for with ``wait=20`` may take 20 s; that must not ring the alarm on latency."""
+    event = _sample("health", aurora)
+    handle({**event, "queryStringParameters": {"wait": "20"}, "multiValueQueryStringParameters": {"wait": ["20"]}})
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert [line for line in printed if "WaitMilliseconds" in line]
+    assert not [line for line in printed if "RequestMilliseconds" in line]
+
+
 def test_importing_the_handler_connects_to_nothing() -> None:
     """A cold start makes no AWS client and draws no QR code before a request needs it."""
     program = (
