@@ -175,10 +175,12 @@ class Supervisor:
             lambda: carrying.sessions, pool, around, settings.liveness_seconds, settings.monitor_limits
         )
         measuring = Measuring(
-            self._metrics, lambda: carrying.states, lambda: carrying.wanted_states, pool, publisher, self._clock
-        )
-        measuring = Measuring(
-            self._metrics, lambda: carrying.states, lambda: carrying.wanted_states, pool, publisher, self._clock
+            self._metrics,
+            lambda: carrying.states,
+            pool,
+            publisher,
+            self._clock,
+            wanted=lambda: carrying.wanted_states,
         )
         self._tasks += [
             asyncio.create_task(measuring.run(), name="measuring"),
