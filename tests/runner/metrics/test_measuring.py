@@ -23,7 +23,9 @@ def _written(sessions: list[Any]) -> dict[str, Any]:
     carrying.sessions = {str(number): session for number, session in enumerate(sessions)}
     publisher: Any = SimpleNamespace(pending=0, oldest_at=None)
     pool: Any = SimpleNamespace(seats=[])
-    Measuring(metrics, lambda: carrying.states, lambda: carrying.wanted_states, pool, publisher, FixedClock()).measure()
+    Measuring(
+        metrics, lambda: carrying.states, pool, publisher, FixedClock(), wanted=lambda: carrying.wanted_states
+    ).measure()
     metrics.flush()
     (whole,) = [line for line in map(json.loads, lines) if "event_type" not in line]
     return cast("dict[str, Any]", whole)
