@@ -95,5 +95,5 @@ def _called_services() -> Iterator[str]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                     first = node.args[0] if node.args else None
-                    if node.func.attr in {"client", "resource"} and isinstance(first, ast.Constant):
+                    if node.func.attr in {"client", "resource", "create_client"} and isinstance(first, ast.Constant):
                         yield str(first.value)

@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialResolver, Credentials, ReadOnlyCredentials
@@ -196,4 +195,4 @@ def _sts() -> Any:
         read_timeout=_READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
     )
-    return boto3.Session().client("sts", region_name=region(), config=config)
+    return botocore.session.get_session().create_client("sts", region_name=region(), config=config)

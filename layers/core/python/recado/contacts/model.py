@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
-
 from recado.kernel.errors import InvalidPhoneNumberError
 
 _LONGEST = 64
@@ -161,15 +158,18 @@ def _e164(bare: str, region: str) -> str | None:
 
 
 def _read(text: str, region: str | None, *, strict: bool) -> str | None:
+    # Most functions never read a number, and all would pay for the numbering plans on every cold start.
+    import phonenumbers  # noqa: PLC0415
+
     try:
         number = phonenumbers.parse(text, region)
-    except NumberParseException:
+    except phonenumbers.NumberParseException:
         return None
-    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if phonenumbers.is_valid_number(number) or _BRAZIL_MOBILE.fullmatch(written):
         return written
     # Who wrote the country code knew what they wrote; a numbering plan newer than our data must not stop them.
-    possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
     return written if possible and not strict else None
 
 
