@@ -44,15 +44,16 @@ class Installation:
     runtime: Path
 
 
-def install(name: str, folder: Path, *, without: Collection[str] = ()) -> Installation:
+def install(name: str, folder: Path, *, without: Collection[str] = (), interpreter: Path | None = None) -> Installation:
     """Lay a function out below a folder.
 
     Args:
         name: the function's folder in ``functions/``.
         folder: an empty one.
         without: names at the top of the layers that are left out.
+        interpreter: whose bytecode is put beside our own sources, as when it is deployed.
     """
-    staged = StagedAssets(staging=folder / "staged")
+    staged = StagedAssets(staging=folder / "staged", interpreter=interpreter)
     opt, runtime = folder / "opt" / "python", folder / "var" / "runtime"
     opt.mkdir(parents=True)
     runtime.mkdir(parents=True)
