@@ -70,17 +70,21 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         errors.UnauthenticatedError,
-        "No key was sent, or the key is unknown, malformed or revoked.",
+        "No key was sent, or the key is unknown, malformed or revoked; or a person's ID token is expired, not signed "
+        "for this API, or names no role and clinic that may come in. Which of these it is, only our log says.",
         "Send `Authorization: Bearer rk_…` or `X-Api-Key: rk_…`. A key that was just revoked may work for up to 30 "
-        "seconds; a key that was just created works at once.",
-        "A chave de API está ausente, é desconhecida ou foi revogada; envie `Authorization: Bearer rk_…`.",
+        "seconds; a key that was just created works at once. A program that people sign in to refreshes its tokens and "
+        "tries once more; if that is refused too, they sign in again.",
+        "A chave de API está ausente, é desconhecida ou foi revogada, ou o token de quem entrou expirou ou não vale "
+        "para esta API; envie `Authorization: Bearer rk_…`, ou renove o token e tente mais uma vez.",
     ),
     Explanation(
         errors.InsufficientScopeError,
-        "The key is valid but was not given the right that this operation needs; `detail` names the scope. A key "
-        "cannot give another key more than it has itself.",
-        "Use a key with that scope, or have a new one created.",
-        "A chave é válida, mas não tem a permissão necessária; use uma chave com o escopo indicado em `detail`.",
+        "The key is valid but was not given the right that this operation needs, or the person's role does not include "
+        "it; `detail` names the scope. A key cannot give another key more than it has itself.",
+        "Use a key with that scope, or have a new one created; for a person, have somebody with the right do it.",
+        "A chave é válida, mas não tem a permissão necessária, ou o papel da pessoa não a inclui; use uma chave com o "
+        "escopo indicado em `detail`.",
     ),
     Explanation(
         errors.RequestBlockedError,
@@ -286,9 +290,9 @@ Every error is an RFC 9457 problem (`application/problem+json`):
 Decide by `code`: codes never change once released, titles and details may. `field` is a dotted path, or null.
 Quote `request_id` (also in the header `X-Request-Id`) when you ask for help.
 
-What API Gateway and its firewall refuse before the API sees it has the same form and the same codes. Its `request_id` is
-API Gateway's own (header `x-amzn-RequestId`). Two answers of the firewall, `rate_limited` and `body_too_large`, come as
-`Content-Type: application/json` and with `request_id: null`: AWS WAF offers nothing else. Every other is
+What API Gateway and its firewall refuse before the API sees it has the same form and the same codes. Its `request_id`
+is API Gateway's own (header `x-amzn-RequestId`). Two answers of the firewall, `rate_limited` and `body_too_large`, come
+as `Content-Type: application/json` and with `request_id: null`: AWS WAF offers nothing else. Every other is
 `application/problem+json`.
 
 The running API serves this list under `/errors`. This file is rendered from `functions/api/error_catalogue.py`

@@ -71,11 +71,11 @@ class BodyTooLargeError(InvalidError, code="body_too_large", title="Body too lar
 
 
 class UnauthenticatedError(_NamedError, code="unauthenticated", title="Not authenticated", status=401):
-    """No key, an unknown key or a revoked key."""
+    """No key or token, or one that is unknown, revoked or expired."""
 
 
 class InsufficientScopeError(_NamedError, code="insufficient_scope", title="Insufficient scope", status=403):
-    """The key is valid but was not given this right."""
+    """The caller is known but was not given this right."""
 
 
 class RequestBlockedError(_NamedError, code="request_blocked", title="Request blocked", status=403):
