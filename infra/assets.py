@@ -100,7 +100,8 @@ class StagedAssets:
         built = self.build / "layers" / f"deps-{platform}"
         if not (built / "python").is_dir():
             raise MissingAssetError(f"{built} has not been built; run: make layers")
-        return built
+        # The name stands for another folder as soon as the lock file changes.
+        return built.resolve()
 
     def runner_image(self) -> Path:
         """Stage what the runner's image is made from, at the same paths as in the checkout.

@@ -23,11 +23,12 @@ CALLED_SERVICES = frozenset({"dynamodb", "events", "kms", "s3", "sqs", "sts"})
 _UNREACHED_PHONE_DATA = ("carrierdata", "geodata", "tzdata")
 _AWS_PLATFORM = ("--python-platform", "aarch64-manylinux2014", "--python-version", FUNCTION_PYTHON)
 _INSTALLED_AT = "/opt/python"
-_STAMP = "built-from"
+# A local stack runs from a layer's folder itself, so that of another lock file is left alone for a while.
+_KEPT = 3
 
 
 def build(platform: LayerPlatform, *, build_folder: Path = REPOSITORY / "build", python: Path | None = None) -> Path:
-    """Build the layer's folder unless it is there already for this very lock file.
+    """Build the layer unless it is there already for this very lock file; ``deps-<platform>`` then points to it.
 
     Args:
         platform: ``aws`` for Lambda's arm64, ``native`` for this machine.
@@ -41,18 +42,21 @@ def build(platform: LayerPlatform, *, build_folder: Path = REPOSITORY / "build",
         subprocess.CalledProcessError: a wheel cannot be had, or its hash is not the locked one.
     """
     interpreter = target_interpreter() if platform == "aws" else python or Path(sys.executable)
-    folder = build_folder / "layers" / f"deps-{platform}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / "lock").open("w") as lock:
+    layers = build_folder / "layers"
+    layers.mkdir(parents=True, exist_ok=True)
+    with (layers / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = _fingerprint(platform, interpreter)
-        if not (folder / _STAMP).is_file() or (folder / _STAMP).read_text(encoding="utf-8") != stamp:
-            _build(platform, folder, stamp, interpreter)
+        folder = layers / f"deps-{platform}-{_fingerprint(platform, interpreter)[:16]}"
+        if not folder.is_dir():
+            _build(platform, folder, interpreter)
+        folder.touch()
+        _point(layers / f"deps-{platform}", folder)
+        _forget_older(layers, platform)
     return folder
 
 
-def _build(platform: LayerPlatform, folder: Path, stamp: str, interpreter: Path | None) -> None:
-    print(f"layers: building {folder.name} from {LOCK.name}", flush=True)
+def _build(platform: LayerPlatform, folder: Path, interpreter: Path | None) -> None:
+    print(f"layers: building deps-{platform} from {LOCK.name}", flush=True)
     fresh = folder.with_name(folder.name + ".fresh")
     shutil.rmtree(fresh, ignore_errors=True)
     packages = fresh / "python"
@@ -63,9 +67,23 @@ def _build(platform: LayerPlatform, folder: Path, stamp: str, interpreter: Path 
         print(f"layers: no Python {FUNCTION_PYTHON} here: without bytecode, cold starts compile what they import")
     else:
         compile_folder(interpreter, packages, _INSTALLED_AT)
-    (fresh / _STAMP).write_text(stamp, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
+
+
+def _point(link: Path, folder: Path) -> None:
+    """Let the layer's name stand for a folder; whoever uses the folder before goes on doing so."""
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    fresh = link.with_name(link.name + ".link")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.name)
+    fresh.replace(link)
+
+
+def _forget_older(layers: Path, platform: LayerPlatform) -> None:
+    kept = sorted(layers.glob(f"deps-{platform}-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in kept[_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fingerprint(platform: LayerPlatform, interpreter: Path | None) -> str:

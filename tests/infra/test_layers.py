@@ -7,6 +7,7 @@ import pytest
 from infra import layers
 from infra.bytecode import FUNCTION_PYTHON, target_interpreter
 
+UNREACHED = ("carrierdata", "geodata", "tzdata")
 _ELF = b"\x7fELF"
 _AARCH64 = 0xB7
 """The machine in an ELF header: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html"""
@@ -67,7 +68,27 @@ def test_the_third_party_layer_leaves_room_below_lambdas_limit(for_lambda: Path)
 
 
 def test_a_built_layer_is_not_built_again(third_party: Path) -> None:
-    """The stamp names lock file and interpreter; with both unchanged the folder stays as it is."""
+    """With lock file and interpreter unchanged the packages stay as they are."""
     before = third_party.stat().st_mtime_ns
-    layers.build("native")
+    assert layers.build("native") / "python" == third_party
     assert third_party.stat().st_mtime_ns == before
+
+
+def test_a_layer_of_another_lock_file_leaves_the_one_in_use_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running stack keeps its folder; the layer's name points to the newest; of the old ones only a few stay."""
+
+    def install(_target: object, packages: Path) -> None:
+        for name in ("botocore/data/dynamodb", "botocore/data/ec2", *(f"phonenumbers/{part}" for part in UNREACHED)):
+            (packages / name).mkdir(parents=True)
+
+    monkeypatch.setattr(layers, "_install", install)
+    monkeypatch.setattr(layers, "LOCK", tmp_path / "functions.txt")
+    built = []
+    for number in range(4):
+        layers.LOCK.write_text(f"package=={number}", encoding="utf-8")
+        built.append(layers.build("native", build_folder=tmp_path))
+        assert (tmp_path / "layers" / "deps-native").resolve() == built[-1]
+        assert not (built[-1] / "python/botocore/data/ec2").exists()
+    assert [folder.is_dir() for folder in built] == [False, True, True, True]
