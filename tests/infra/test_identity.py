@@ -6,6 +6,7 @@ import pytest
 
 from infra.config import Stage, StageSettingError
 from infra.stacks.identity import CLINIC_ATTRIBUTE, ROLES
+from recado.clinics.model import Role
 from tests.infra.template import Templates
 
 
@@ -50,7 +51,8 @@ def test_nobody_can_change_which_clinic_they_work_for(prod: Templates, local: Te
 
 
 def test_each_role_is_a_group(prod: Templates) -> None:
-    """Groups give no AWS rights: nobody of these reaches AWS itself."""
+    """The domain knows the same roles; groups give no AWS rights: nobody of these reaches AWS itself."""
+    assert set(ROLES) == {role.value for role in Role}
     groups = prod.properties("AWS::Cognito::UserPoolGroup")
     assert {group["GroupName"] for group in groups} == set(ROLES)
     assert all("RoleArn" not in group for group in groups)
