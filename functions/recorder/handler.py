@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.recorder.recording import take
+from functions.recorder.retrying import postpone
 from functions.recorder.settings import settings
 from recado.aws.logging import logger, metrics
 
@@ -17,5 +18,8 @@ _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_fail
 @metrics("recorder").log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Record each message of the queue; what fails comes again, and in the end lies in the queue's DLQ."""
-    settings()
-    return process_partial_response(event=event, record_handler=take, processor=_processor, context=context)
+    queue_url = settings().ingest_queue_url
+    answer = process_partial_response(event=event, record_handler=take, processor=_processor, context=context)
+    failed = [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
+    postpone(event["Records"], failed, queue_url)
+    return answer

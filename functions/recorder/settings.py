@@ -2,11 +2,11 @@
 
 from functools import lru_cache
 
-from recado.aws.settings import EventBusSettings, SealingSettings, StageSettings, TableSettings
+from recado.aws.settings import EventBusSettings, IngestSettings, SealingSettings, StageSettings, TableSettings
 
 
-class RecorderSettings(TableSettings, EventBusSettings, SealingSettings, StageSettings):
-    """Facts go into the tables and onto the bus; what breaks its contract is sealed."""
+class RecorderSettings(TableSettings, EventBusSettings, IngestSettings, SealingSettings, StageSettings):
+    """Facts go into tables and onto the bus, what breaks its contract is sealed, what fails goes back to its queue."""
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,10 @@ class Environment:
         """The event bus."""
         return {"RECADO_EVENT_BUS": self._messaging.bus.event_bus_name}
 
+    def ingest(self) -> dict[str, str]:
+        """The queue on which runners hand over what they saw."""
+        return {"RECADO_INGEST_QUEUE_URL": self._messaging.ingest.queue.queue_url}
+
     def shards(self) -> dict[str, str]:
         """The declared shards and their command queues."""
         return {"RECADO_SHARDS": listed(self._stage.shard_ids), **self._command_queues()}
@@ -60,7 +64,7 @@ class Environment:
             **self.tables(),
             "RECADO_SHARD_ID": shard_id,
             **self._command_queues(),
-            "RECADO_INGEST_QUEUE_URL": self._messaging.ingest.queue.queue_url,
+            **self.ingest(),
             "RECADO_VAULT_BUCKET": self._data.vault.bucket_name,
             **self.key(),
         }

@@ -44,6 +44,11 @@ def allow_being_fed(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
     _allow(grantee, ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), queue.queue_arn)
 
 
+def allow_postponing(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
+    """Let it say when a message that it was given and could not handle comes again."""
+    _allow(grantee, ("sqs:ChangeMessageVisibility",), queue.queue_arn)
+
+
 def allow_receiving(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
     """Let it take messages off a queue."""
     _allow(grantee, ("sqs:ReceiveMessage", "sqs:DeleteMessage"), queue.queue_arn)

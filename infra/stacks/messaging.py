@@ -40,7 +40,8 @@ class MessagingStack(Stack):
         self._key = kms.Key.from_key_arn(self, "Key", key.key_arn)
         self.alarms = self._make_alarm_topic()
         self.bus = events.EventBus(self, "Bus", event_bus_name=f"recado-{stage.name}")
-        self.ingest = self._make_queue("Ingest", "ingest", consumer="recorder", attempts=10)
+        # The recorder lets failed messages come again after 5 s to 10 minutes: 30 attempts are four hours.
+        self.ingest = self._make_queue("Ingest", "ingest", consumer="recorder", attempts=30)
         self.webhooks = self._make_queue("Webhooks", "webhook-events", consumer="webhooks", attempts=10)
         self.deliveries = self._make_queue("Deliveries", "webhook-deliveries", consumer="webhook_attempts", attempts=5)
         self.analytics = self._make_queue("Analytics", "analytics-events", consumer="analytics", attempts=10)

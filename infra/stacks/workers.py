@@ -51,7 +51,7 @@ class WorkersStack(Stack):
 
     def _add_recorder(self) -> None:
         environment = self._environment
-        function = self._function("recorder", memory=512, environment={**environment.bus(), **environment.key()})
+        function = self._function("recorder", environment={**environment.bus(), **environment.ingest(), **environment.key()})
         tables = self._data.tables
         allow_items(function, tables["core"], "GetItem", "UpdateItem")
         allow_items(
@@ -64,6 +64,7 @@ class WorkersStack(Stack):
 
     def _add_webhooks(self) -> None:
         environment = self._environment
+        grants.allow_postponing(function, self._messaging.ingest.queue)
         function = self._function("webhooks", environment={**environment.webhooks(), **environment.key()})
         tables = self._data.tables
         allow_items(function, tables["core"], "Query")

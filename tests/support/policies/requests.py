@@ -117,7 +117,7 @@ def _query_request(given: Parameters) -> Request:
 
 def _sqs(operation: str, given: Parameters) -> Iterator[Request]:
     action = operation.removesuffix("Batch")
-    if action not in {"SendMessage", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"}:
+    if action not in {"SendMessage", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility"}:
         raise NotImplementedError(f"sqs:{operation}")
     yield Request(f"sqs:{action}", queue_arn(given["QueueUrl"]))
 
