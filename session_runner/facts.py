@@ -61,6 +61,7 @@ class Facts:
         phone: str | None = None,
         lid: str | None = None,
         ban_expires_at: datetime | None = None,
+        retry_at: datetime | None = None,
         desired_version: int | None = None,
     ) -> None:
         """State what a channel has come to.
@@ -71,9 +72,9 @@ class Facts:
             state: the state.
             reason: a stable code of why, empty where there is nothing to explain.
             phone: the number it is paired with, ``+55…``.
-        retry_at: datetime | None = None,
             lid: WhatsApp's id of the account.
             ban_expires_at: the end of a ban.
+            retry_at: when a connection is tried again, if that is planned.
             desired_version: set when the attempt to connect has ended for good, so that nobody goes on wanting it.
         """
         data = {
@@ -82,9 +83,9 @@ class Facts:
             "phone": phone,
             "lid": lid,
             "ban_expires_at": to_text(ban_expires_at) if ban_expires_at else None,
+            "retry_at": to_text(retry_at) if retry_at else None,
             "desired_version": desired_version,
         }
-            retry_at: when a connection is tried again, if that is planned.
         await self._write(channel, "channel.state", (incarnation, "channel.state"), data)
 
     async def qr_ready(self, channel: Channel, incarnation: str, method: str, expires_at: str) -> None:
@@ -92,19 +93,21 @@ class Facts:
         data = {"method": method, "expires_at": expires_at}
         await self._write(channel, "channel.qr_ready", (incarnation, "channel.qr_ready"), data)
 
-    async def message_result(self, message: Message) -> None:
-            "retry_at": to_text(retry_at) if retry_at else None,
-        """State how the sending of a message ended.
+    async def message_results(self, message: Message) -> None:
+        """State how the sending of a message ended: each time, if it was sent again after it had been uncertain.
 
         Identity and time come from the message's stored history, so that stating it again after a crash is the
         same fact.
         """
-        change = result_of(message)
+        for change in results_of(message):
+            await self._message_result(message, change)
+
+    async def _message_result(self, message: Message, change: StatusChange) -> None:
         at = from_text(to_text(change.at))  # to the millisecond, which is what the table gives back
         data = {
             "message_id": message.message_id,
             "status": change.status.value,
-            "whatsapp_id": message.whatsapp_id,
+            "whatsapp_id": message.whatsapp_id if change.status is MessageStatus.SENT else None,
             "code": change.code,
             "at": to_text(at),
         }
@@ -144,26 +147,26 @@ class Facts:
                 return
 
 
-_RESULTS = (
+_RESULTS = {
     MessageStatus.SENT,
     MessageStatus.FAILED,
     MessageStatus.EXPIRED,
     MessageStatus.SUPPRESSED,
     MessageStatus.UNCERTAIN,
-)
+}
 
 
-def result_of(message: Message) -> StatusChange:
-    """Return the history line that ended the sending; a message delivered since was sent all the same.
+def results_of(message: Message) -> list[StatusChange]:
+    """Return the history lines that ended a sending; a message delivered since was sent all the same.
 
     Raises:
         ValueError: the message's sending has not ended.
     """
-    for status in _RESULTS:
-        if change := message.last_change_to(status):
-            return change
+    results = [change for change in message.history if change.status in _RESULTS]
+    if results and (message.last_change_to(MessageStatus.SENT) or message.status in _RESULTS):
+        return results
     if message.status in {MessageStatus.DELIVERED, MessageStatus.READ}:
         # A receipt proved what no result had: the earliest proof stands for the sending.
         proofs = [c for c in message.history if c.status in {MessageStatus.DELIVERED, MessageStatus.READ}]
-        return StatusChange(MessageStatus.SENT, proofs[0].at)
+        return [*results, StatusChange(MessageStatus.SENT, proofs[0].at)]
     raise ValueError(f"the sending of {message.message_id} has not ended: {message.status}")

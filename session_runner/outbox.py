@@ -1,55 +1,28 @@
-"""A channel's sender: drains the outbox in order, one message at a time, and leaves each with a result.
+"""A channel's sender: drains the outbox, one message at a time, and leaves each with a result.
 
-Order is kept per chat: a message that has to wait holds back the later ones of its chat and nobody else's. The
-durable steps are those of the messages room (intent, result, settlement), each carrying our epoch; the fact is in
-the journal before the outbox row goes, so a crash anywhere repeats a step and never loses or doubles one.
+Order is kept per chat: a message that has to wait holds back the later ones of its chat and nobody else's. Which chat
+goes next is said by ``eligibility``, when by the limits' ``Pace``, how by ``attempt``, and what was left behind by
+former owners is judged in ``aftermath``.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar
+from datetime import timedelta
+from functools import partial
 
-from recado.channels.model import Channel
-from recado.kernel.clock import from_text
-from recado.kernel.errors import MessageNotFoundError, ServiceUnavailableError
-from recado.messages.model import (
-    AlreadySettled,
-    Message,
-    OutboxRow,
-    SendingElsewhere,
-    SendSuperseded,
-    StatusChange,
-)
-from recado.messages.status import MessageStatus, is_settled
-from session_runner.host_errors import HostError, NotSentError
+from recado.messages.limits import HELD_BY_HOUR, Pace
+from recado.messages.model import OutboxRow
+from recado.messages.status import MessageStatus
+from session_runner.attempt import Attempts, Hold, Line, pause
+from session_runner.eligibility import Contacts, Holds, LineUp
+from session_runner.insisting import RETRY_SECONDS, LeaseLostError
 from session_runner.ports import Surroundings
-from session_runner.recipients import Address, Recipients, jid_of
-from session_runner.sending import Verdict, judge
+from session_runner.recipients import Recipients
+
+__all__ = ["LeaseLostError", "Line", "Sender"]
 
 ROWS_PER_READ = 50
-SEND_SECONDS = 90.0
-HELD_SECONDS = 15.0
-RETRY_SECONDS = (0.2, 5.0)
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class LeaseLostError(Exception):
-    """The lease is no longer provably ours: nothing may be sent or decided in its name."""
-
-
-class Line(Protocol):
-    """The session a sender sends through."""
-
-    channel: Channel
-    connected: asyncio.Event
-
-    async def request(self, kind: str, *, seconds: float, **payload: Any) -> dict[str, Any]:
-        """Ask something of the running session; raises HostError."""
-        ...
+SHOWN_WAIT_SECONDS = 60.0
+"""From this long a wait for the hour's limit on, the next message says so: a shorter one is over before it is read."""
 
 
 class Sender:
@@ -63,21 +36,21 @@ class Sender:
     def __init__(self, line: Line, around: Surroundings) -> None:
         self._line = line
         self._around = around
-        self._rooms = around.messages
-        self._recipients = Recipients(
-            line.channel.clinic_id, around.contacts, line.request, around.blocking, around.clock
-        )
         self._wake = asyncio.Event()
         self._passed = asyncio.Condition()
         self._closing = asyncio.Event()
         self._last: int | None = None
-        self._sent_at = float("-inf")
+        self._pace = Pace(around.limits)
+        self._attempts = Attempts(line, around, self._pace, self._closing)
+        self._holds = Holds()
+        self._contacts = Contacts(partial(around.contacts.contacts_named, line.channel.clinic_id))
+        self._seen = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
     def recipients(self) -> Recipients:
         """Finds addresses through this channel's session."""
-        return self._recipients
+        return self._attempts.recipients
 
     def begin(self) -> None:
         """Start draining."""
@@ -126,7 +99,7 @@ class Sender:
         """End every message that is left, because its channel is."""
         while rows := await self._read(limit=ROWS_PER_READ, after=0):
             for row in rows:
-                await self._fail(row, code)
+                await self._attempts.aftermath.fail(row, code)
 
     async def _run(self) -> None:
         retry = RETRY_SECONDS[0]
@@ -139,219 +112,95 @@ class Sender:
             except LeaseLostError:
                 wait = RETRY_SECONDS[1]
             except Exception:
-                self._around.logger.exception("outbox not drained, trying again", extra=self._fields())
+                channel = self._line.channel
+                about = {"clinic_id": channel.clinic_id, "channel_id": channel.channel_id}
+                self._around.logger.exception("outbox not drained, trying again", extra=about)
                 wait, retry = retry, min(retry * 2, RETRY_SECONDS[1])
             async with self._passed:
                 self._passed.notify_all()
-            await _either(self._wake, wait)
+            await pause(self._wake, wait)
 
     async def _pass(self) -> float:
         """Go through the outbox once; return after how many seconds that should be done again."""
-        held: set[str] = set()
-        after, wait = 0, float("inf")
-        while True:
-            rows = await self._read(limit=ROWS_PER_READ, after=after)
-            for row in rows:
-                if self._closing.is_set():
-                    return wait
-                if row.chat in held:
-                    continue
-                hold = await self._handle(row)
-                if hold is not None:
-                    held.add(row.chat)
-                    wait = min(wait, hold)
-            if len(rows) < ROWS_PER_READ:
+        line_up = await self._lined_up()
+        wait = float("inf")
+        while not self._closing.is_set():
+            for row in line_up.expired(self._around.clock.now()):
+                # Whether it is over does not depend on the line, and nothing before it in its chat is overtaken.
+                if await self._handle(line_up, row) is None:
+                    line_up.remove(row)
+            if not self._line.connected.is_set():
                 return wait
-            after = rows[-1].sequence
+            candidates = line_up.candidates(self._holds, self._around.clock.now(), self._last)
+            if not candidates:
+                return min(wait, self._holds.soonest(line_up.chats, self._around.clock.now()))
+            left = await self._turn(candidates[0])
+            if left is None:
+                return 0.0  # What came meanwhile may go first.
+            if left > 0:
+                return min(wait, left)
+            row = await self._next(line_up, candidates)
+            hold = await self._handle(line_up, row)
+            if hold is None:
+                line_up.remove(row)
+            elif hold.seconds > 0:
+                line_up.pass_over(row.chat)
+                wait = min(wait, hold.seconds)
+        return wait
 
-    async def _handle(self, row: OutboxRow) -> float | None:
-        """Bring one row to its end, or return for how many seconds its chat has to wait."""
-        try:
-            if row.is_expired(self._around.clock.now()):
-                await self._conclude(row, await self._insist(self._rooms.record_expired, row))
-                return None
-            if not self._line.connected.is_set() or (self._last is not None and row.sequence > self._last):
-                return float("inf")
-            return await self._attempt(row)
-        except AlreadySettled as settled:
-            await self._conclude(row, settled.message)
-        except SendingElsewhere as sending:
-            await self._judge_left_behind(row, sending)
-        except MessageNotFoundError:
-            await self._insist(self._rooms.settle, row)
-        return None
+    async def _handle(self, line_up: LineUp, row: OutboxRow) -> Hold | None:
+        now = self._around.clock.now()
+        hold = await self._attempts.handle(row, partial(self._contacts.of, row.chat, now))
+        if hold is not None and hold.until is not None:
+            self._holds.hold(row.chat, hold.until, line_up.last(row.chat), now)
+        return hold
 
-    async def _attempt(self, row: OutboxRow) -> float | None:
-        message = await self._around.blocking(self._rooms.get, row.clinic_id, row.channel_id, row.message_id)
-        if is_settled(message.status):
-            raise AlreadySettled(message)
-        if message.status is MessageStatus.SENDING:
-            raise SendingElsewhere(message)
-        verdict = await self._around.blocking(self._around.gate.may_send, message)
-        if not verdict.allowed:
-            return await self._refused(row, verdict.reason or "gate", verdict.not_before)
-        try:
-            address = await self._recipients.find(message.to)
-        except HostError as error:
-            self._around.logger.warning("recipient not resolved", extra=self._fields(row, code=error.code))
-            return float("inf") if isinstance(error, NotSentError) else HELD_SECONDS
-        if address is None:
-            await self._fail(row, "recipient_not_on_whatsapp")
-            return None
-        quoted = await self._quoted(message)
-        if not await self._gap():
-            return float("inf")
-        if row.is_expired(self._around.clock.now()):
-            return await self._handle(row)
-        return await self._send(row, address, quoted)
-
-    async def _send(self, row: OutboxRow, address: Address, quoted: dict[str, Any] | None) -> float | None:
-        if not self._around.lease_held():
-            raise LeaseLostError
-        epoch = self._around.epoch
-        message = await self._insist(self._rooms.begin_send, row, epoch)
-        if not self._around.lease_held():
-            await self._insist(self._rooms.requeue, message, epoch)
-            raise LeaseLostError
-        self._sent_at = asyncio.get_running_loop().time()
-        try:
-            answer = await self._line.request(
-                "send_text", seconds=SEND_SECONDS, to_jid=address.jid, text=message.text, quoted=quoted
-            )
-        except HostError as error:
-            return await self._not_sent(row, message, error)
-        sent = await self._record_sent(message, answer, address)
-        await self._conclude(row, sent)
-        return None
-
-    async def _record_sent(self, message: Message, answer: dict[str, Any], address: Address) -> Message:
-        whatsapp_id, timestamp = str(answer["whatsapp_id"]), from_text(answer["timestamp"])
-        try:
-            return await self._insist(
-                self._rooms.record_sent,
-                message,
-                self._around.epoch,
-                whatsapp_id,
-                timestamp,
-                e164=answer.get("e164") or address.e164,
-                lid=answer.get("lid") or address.lid,
-            )
-        except SendSuperseded:
-            # A newer owner has called it uncertain meanwhile. It went out all the same: the fact goes into the
-            # journal, and the recorder takes it as late evidence.
-            self._around.logger.warning("result came too late", extra=self._fields(message_id=message.message_id))
-            change = StatusChange(MessageStatus.SENT, self._around.clock.now())
-            return replace(
-                message, status=MessageStatus.SENT, whatsapp_id=whatsapp_id, history=(*message.history, change)
-            )
-
-    async def _not_sent(self, row: OutboxRow, message: Message, error: HostError) -> float | None:
-        failure = judge(error)
-        self._around.logger.warning("not sent", extra=self._fields(row, code=failure.code, verdict=failure.verdict))
-        epoch = self._around.epoch
-        try:
-            if failure.verdict is Verdict.REQUEUE:
-                await self._insist(self._rooms.requeue, message, epoch)
-                return 1.0 if self._line.connected.is_set() else float("inf")
-            record = self._rooms.record_failed if failure.verdict is Verdict.FAILED else self._rooms.record_uncertain
-            await self._conclude(row, await self._insist(record, message, epoch, failure.code))
-        except SendSuperseded as superseded:
-            await self._superseded(row, superseded)
-        return None
-
-    async def _refused(self, row: OutboxRow, reason: str, not_before: datetime | None) -> float | None:
-        if not_before is not None:
-            return max((not_before - self._around.clock.now()).total_seconds(), 0.1)
-        await self._conclude(row, await self._insist(self._rooms.record_suppressed, row, reason))
-        return None
-
-    async def _fail(self, row: OutboxRow, code: str) -> None:
-        epoch = self._around.epoch
-        try:
-            message = await self._insist(self._rooms.begin_send, row, epoch)
-            await self._conclude(row, await self._insist(self._rooms.record_failed, message, epoch, code))
-        except AlreadySettled as settled:
-            await self._conclude(row, settled.message)
-        except SendingElsewhere as sending:
-            await self._judge_left_behind(row, sending)
-        except SendSuperseded as superseded:
-            await self._superseded(row, superseded)
-        except MessageNotFoundError:
-            await self._insist(self._rooms.settle, row)
-
-    async def _judge_left_behind(self, row: OutboxRow, sending: SendingElsewhere) -> None:
-        if sending.epoch > self._around.epoch:
-            raise LeaseLostError
-        # Of an older epoch: its owner is gone. Of our own: an attempt of this process was cut off in between.
-        code = "owner_lost" if sending.epoch < self._around.epoch else "send_interrupted"
-        try:
-            message = await self._insist(self._rooms.record_uncertain, sending.message, self._around.epoch, code)
-        except SendSuperseded as superseded:
-            await self._superseded(row, superseded)
-        else:
-            await self._conclude(row, message)
-
-    async def _superseded(self, row: OutboxRow, superseded: SendSuperseded) -> None:
-        if is_settled(superseded.message.status):
-            await self._conclude(row, superseded.message)
-
-    async def _conclude(self, row: OutboxRow, message: Message) -> None:
-        await self._around.facts.message_result(message)
-        await self._insist(self._rooms.settle, row)
-
-    async def _quoted(self, message: Message) -> dict[str, Any] | None:
-        if message.context_message_id is None:
-            return None
-        try:
-            context = await self._around.blocking(
-                self._rooms.get, message.clinic_id, message.channel_id, message.context_message_id
-            )
-        except MessageNotFoundError:
-            return None
-        if context.whatsapp_id is None:
-            return None
-        channel = self._line.channel
-        author = context.sender if context.sender.chat else None
-        e164, lid = (author.e164, author.lid) if author else (channel.phone, channel.lid)
-        if not (e164 or lid):
-            return None
-        return {"whatsapp_id": context.whatsapp_id, "sender": jid_of(e164=e164, lid=lid), "text": context.text}
-
-    async def _gap(self) -> bool:
-        """Wait until the channel may send again; say whether it still can."""
-        least, most = self._around.send_gap
-        gap = self._around.chance.uniform(least, most)
-        left = self._sent_at + gap - asyncio.get_running_loop().time()
+    async def _turn(self, first: OutboxRow) -> float | None:
+        """Wait until the channel may send; return None if something came meanwhile, and seconds if it takes long."""
+        loop = asyncio.get_running_loop()
+        left = self._pace.hour_left(loop.time())
         if left > 0:
-            await _either(self._closing, left)
-        return self._line.connected.is_set() and not self._closing.is_set()
+            if left >= SHOWN_WAIT_SECONDS:
+                await self._say_full(first, left)
+            return left
+        if (gap := self._pace.gap_left(loop.time())) > 0:
+            await pause(self._closing, gap)
+            if self._wake.is_set() or self._closing.is_set():
+                return None
+        return 0.0
+
+    async def _say_full(self, row: OutboxRow, seconds: float) -> None:
+        """Say of the next message that the hour's limit holds it."""
+        around = self._around
+        message = await around.blocking(around.messages.get, row.clinic_id, row.channel_id, row.message_id)
+        if message.status is MessageStatus.QUEUED and message.held_reason != HELD_BY_HOUR:
+            not_before = around.clock.now() + timedelta(seconds=seconds)
+            await self._attempts.hold(row, message, HELD_BY_HOUR, not_before)
+
+    async def _next(self, line_up: LineUp, candidates: list[OutboxRow]) -> OutboxRow:
+        if len(candidates) == 1 or self._around.limits.are_none:
+            return candidates[0]
+        now = self._around.clock.now()
+        await self._around.blocking(self._contacts.look_up, [row.chat for row in candidates], now)
+        return line_up.next_of(candidates, lambda chat: self._contacts.of(chat, now).acquaintance(now))
+
+    async def _lined_up(self) -> LineUp:
+        rows: list[OutboxRow] = []
+        while True:
+            page = await self._read(limit=ROWS_PER_READ, after=rows[-1].sequence if rows else 0)
+            rows += page
+            if len(page) < ROWS_PER_READ:
+                break
+        for row in rows:
+            if row.sequence > self._seen:
+                # It may well be the answer to something the recipient has just written.
+                self._contacts.forget(row.chat)
+        self._seen = max(self._seen, rows[-1].sequence if rows else 0)
+        line_up = LineUp(rows)
+        self._holds.keep_only(line_up.chats)
+        self._contacts.keep_only(line_up.chats)
+        return line_up
 
     async def _read(self, *, limit: int, after: int) -> list[OutboxRow]:
-        channel = self._line.channel
-        return await self._around.blocking(self._rooms.outbox_rows, channel.clinic_id, channel.channel_id, limit, after)
-
-    async def _insist(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call until the store answers: a result that is known must not be lost to a throttle."""
-        wait = RETRY_SECONDS[0]
-        while True:
-            try:
-                return await self._around.blocking(function, *args, **kwargs)
-            except ServiceUnavailableError:
-                if not self._around.lease_held():
-                    raise LeaseLostError from None
-                self._around.logger.warning("the messages table does not answer", extra=self._fields())
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, RETRY_SECONDS[1])
-
-    def _fields(self, row: OutboxRow | None = None, **more: object) -> dict[str, object]:
-        channel = self._line.channel
-        about = {"message_id": row.message_id, "sequence": row.sequence} if row else {}
-        return {"clinic_id": channel.clinic_id, "channel_id": channel.channel_id, **about, **more}
-
-
-async def _either(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
+        channel, rooms = self._line.channel, self._around.messages
+        return await self._around.blocking(rooms.outbox_rows, channel.clinic_id, channel.channel_id, limit, after)

@@ -12,7 +12,9 @@ from aws_lambda_powertools import Logger
 from recado.channels.model import Channel, PairingMethod
 from recado.kernel.clock import Clock
 from recado.messages.gate import SendGate
+from recado.messages.limits import SendLimits
 from recado.messages.model import Message, OutboxRow
+from recado.messages.policy import SendPolicy
 from session_runner.blocking import Blocking
 from session_runner.convergence import WATCHDOG_SECONDS
 from session_runner.facts import Facts
@@ -127,8 +129,22 @@ class MessageRoom(Protocol):
         """Record that the gate refused it for good; raises AlreadySettled or SendingElsewhere."""
         ...
 
-    def requeue(self, message: Message, epoch: int) -> None:
-        """Take the intent back: it provably never went out."""
+    def requeue(
+        self, message: Message, epoch: int, *, held_reason: str | None = None, not_before: datetime | None = None
+    ) -> None:
+        """Take the intent back: it provably never went out; raises SendSuperseded."""
+        ...
+
+    def hold(self, row: OutboxRow, reason: str, not_before: datetime) -> None:
+        """Say why a queued message waits; raises AlreadySettled or SendingElsewhere."""
+        ...
+
+    def send_policy(self, clinic_id: str) -> SendPolicy:
+        """Return what the clinic wants of sending."""
+        ...
+
+    def resend_in_place(self, message: Message) -> Message:
+        """Put an uncertain message back where it stands; raises SendSuperseded."""
         ...
 
     def settle(self, row: OutboxRow) -> None:
@@ -147,7 +163,7 @@ class Surroundings:
         start_line: spaces the starts of sessions.
         connect_attempts: so many failed attempts in a row, then a channel is ``failed``.
         connect_patience: seconds that an incarnation may take to be connected.
-        send_gap: least and most seconds between two sends of a channel.
+        limits: how fast, how many and to whom a channel may send.
     """
 
     shard_id: str
@@ -166,7 +182,7 @@ class Surroundings:
     lease_held: Callable[[], bool]
     backoff: Backoff
     start_line: StartLine
-    send_gap: tuple[float, float]
+    limits: SendLimits
     metrics: Metrics
     reread_seconds: float = 60.0
     connect_attempts: int = MOST_ATTEMPTS

@@ -1,10 +1,10 @@
 """From a recipient as the integrator wrote it to the address WhatsApp knows: cached per clinic, else asked once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from recado.contacts.model import Resolution
+from recado.contacts.model import Contact, Resolution
 from recado.kernel.clock import Clock
 from recado.messages.model import Party
 from session_runner.blocking import Blocking
@@ -21,6 +21,10 @@ class ContactRoom(Protocol):
 
     def remember(self, clinic_id: str, resolution: Resolution) -> None:
         """Keep what WhatsApp said of a number."""
+        ...
+
+    def contacts_named(self, clinic_id: str, names: Collection[str]) -> dict[str, Contact]:
+        """Return what is known of each of these numbers and LIDs."""
         ...
 
 

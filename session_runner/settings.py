@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from recado.messages.limits import SendLimits
 from session_runner.vitals import HostLimits, MonitorLimits, SessionLimits
 
 
@@ -34,7 +35,10 @@ class RunnerSettings(BaseSettings):
     session_starts_per_second: Annotated[float, Field(gt=0)] = 20.0
     health_host: str = "127.0.0.1"
     health_port: int = 0
-    send_gap_seconds: tuple[float, float] = (3.0, 8.0)
+    send_gap_seconds: tuple[float, float] = SendLimits().gap
+    send_per_hour: Annotated[int, Field(ge=0, description="0 for no limit")] = SendLimits().per_hour or 0
+    cold_per_day: tuple[tuple[int, int], ...] = SendLimits().cold_per_day
+    typing_seconds: tuple[float, float] = SendLimits().typing
     connect_backoff_seconds: tuple[float, float] = (2.0, 300.0)
     connect_attempts: Annotated[int, Field(ge=3)] = 30
     connect_patience_seconds: Annotated[float, Field(gt=0)] = 300.0
@@ -71,14 +75,27 @@ class RunnerSettings(BaseSettings):
         )
 
     @property
+    def send_limits(self) -> SendLimits:
+        """How fast, how many and to whom each channel may send."""
+        return SendLimits(
+            gap=self.send_gap_seconds,
+            per_hour=self.send_per_hour or None,
+            cold_per_day=self.cold_per_day,
+            typing=self.typing_seconds,
+        )
+
+    @property
     def command_queue_url(self) -> str:
         """The address of this shard's command queue."""
         return self.shard_queue_url.replace("{shard_id}", self.shard_id)
 
     @model_validator(mode="after")
     def _has_ranges(self) -> "RunnerSettings":
-        for name in ("send_gap_seconds", "connect_backoff_seconds"):
+        for name in ("send_gap_seconds", "typing_seconds", "connect_backoff_seconds"):
             low, high = getattr(self, name)
             if not 0 <= low <= high:
                 raise ValueError(f"{name} is [least, most] with 0 <= least <= most")
+        days = [day for day, _ in self.cold_per_day]
+        if days != sorted(set(days)) or any(number < 0 for pair in self.cold_per_day for number in pair):
+            raise ValueError("cold_per_day is [[days since pairing, most strangers a day], …] with rising days")
         return self

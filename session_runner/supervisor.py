@@ -20,7 +20,6 @@ from recado.channels import service as channels
 from recado.contacts import service as contacts
 from recado.kernel.clock import SystemClock
 from recado.messages import service as messages
-from recado.messages.gate import OpenGate
 from recado.shards.lease import ShardLease
 from session_runner.blocking import Blocking
 from session_runner.carrying import Carrying
@@ -39,9 +38,9 @@ from session_runner.metrics import Metrics
 from session_runner.ports import Surroundings
 from session_runner.publication import Publication
 from session_runner.reconnect import Backoff
+from session_runner.settings import RunnerSettings
 from session_runner.start_line import StartLine
 from session_runner.task_evidence import EcsEvidence, owner_of, place_of
-from session_runner.settings import RunnerSettings
 from session_runner.vault import Vault
 
 FENCED_STATUS = 70
@@ -135,7 +134,7 @@ class Supervisor:
             channels=channels,
             messages=messages,
             contacts=contacts,
-            gate=OpenGate(),
+            gate=messages.ReachGate(settings.send_limits, self._clock),
             facts=Facts(
                 journal,
                 partial(publisher.wake, own),
@@ -155,7 +154,7 @@ class Supervisor:
             start_line=StartLine(settings.session_starts_per_second, burst=10),
             connect_attempts=settings.connect_attempts,
             connect_patience=settings.connect_patience_seconds,
-            send_gap=settings.send_gap_seconds,
+            limits=settings.send_limits,
             metrics=self._metrics,
             reread_seconds=settings.reread_seconds,
         )
@@ -232,6 +231,7 @@ class Supervisor:
             self._pool.fenced(FENCED_HOSTS_SECONDS)
         if self._publication is not None:
             self._publication.last_words(self._directories.journals)
+        self._logger.critical("ended, the lease being lost")
         os._exit(FENCED_STATUS)
 
     async def _or_stopped(self, work: Any) -> bool:

@@ -252,6 +252,9 @@ class Stack:
             "RECADO_WHATSAPP_ENVIRONMENT": json.dumps(client),
             # Nobody is there to take offence at speed, and nobody wants to wait.
             "RECADO_SEND_GAP_SECONDS": "[0, 0]",
+            "RECADO_SEND_PER_HOUR": "0",
+            "RECADO_COLD_PER_DAY": "[]",
+            "RECADO_TYPING_SECONDS": "[0, 0]",
             "RECADO_CONNECT_BACKOFF_SECONDS": "[0.5, 10]",
         }
 

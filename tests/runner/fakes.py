@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any, cast
 from aws_lambda_powertools import Logger
 
 from recado.channels.model import Channel, Desired, PairingMethod
-from recado.contacts.model import Resolution
+from recado.contacts.model import Contact, Resolution
 from recado.kernel.clock import Clock, to_text
 from recado.kernel.errors import ChannelNotFoundError, MessageNotFoundError, ServiceUnavailableError
 from recado.kernel.ids import Prefix, new_id
 from recado.messages.gate import OpenGate, SendGate
+from recado.messages.limits import UNLIMITED
 from recado.messages.model import (
+    RESENT,
     AlreadySettled,
     Direction,
     Message,
@@ -28,6 +30,7 @@ from recado.messages.model import (
     Source,
     StatusChange,
 )
+from recado.messages.policy import SendPolicy
 from recado.messages.status import MessageStatus, is_settled
 from session_runner.blocking import Blocking
 from session_runner.facts import Facts
@@ -73,6 +76,7 @@ class MemoryMessages:
     rows: dict[int, OutboxRow] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
+    policy: SendPolicy = field(default_factory=SendPolicy)
 
     def accept(self, e164: str | None = "+5511977770001", *, lid: str | None = None, **changes: Any) -> Message:
         sequence = len(self.messages) + 1
@@ -117,7 +121,8 @@ class MemoryMessages:
     def begin_send(self, row: OutboxRow, epoch: int) -> Message:
         self._called("begin_send")
         message = self._queued(row)
-        return self._put(replace(message, status=MessageStatus.SENDING, epoch=epoch))
+        begun = replace(message, status=MessageStatus.SENDING, epoch=epoch, held_reason=None, not_before=None)
+        return self._put(begun)
 
     def record_sent(
         self,
@@ -155,10 +160,28 @@ class MemoryMessages:
         self._called("record_suppressed")
         return self._end(self._queued(row), MessageStatus.SUPPRESSED, code)
 
-    def requeue(self, message: Message, epoch: int) -> None:
+    def requeue(
+        self, message: Message, epoch: int, *, held_reason: str | None = None, not_before: datetime | None = None
+    ) -> None:
         self._called("requeue")
         self._begun_under(message, epoch)
-        self._put(replace(self.messages[message.message_id], status=MessageStatus.QUEUED, epoch=None))
+        back = replace(self.messages[message.message_id], status=MessageStatus.QUEUED, epoch=None)
+        self._put(replace(back, held_reason=held_reason, not_before=not_before))
+
+    def hold(self, row: OutboxRow, reason: str, not_before: datetime) -> None:
+        self._called("hold")
+        self._put(replace(self._queued(row), held_reason=reason, not_before=not_before))
+
+    def send_policy(self, clinic_id: str) -> SendPolicy:
+        self._called("send_policy")
+        return self.policy
+
+    def resend_in_place(self, message: Message) -> Message:
+        self._called("resend_in_place")
+        stored = self.messages[message.message_id]
+        if stored.status is not MessageStatus.UNCERTAIN or stored.resends != message.resends:
+            raise SendSuperseded(stored)
+        return self._end(replace(stored, resends=stored.resends + 1), MessageStatus.QUEUED, RESENT)
 
     def settle(self, row: OutboxRow) -> None:
         self._called("settle")
@@ -206,6 +229,12 @@ class MemoryContacts:
     """The contacts room in memory."""
 
     known: dict[tuple[str, str], Resolution] = field(default_factory=dict)
+    contacts: dict[tuple[str, str], Contact] = field(default_factory=dict)
+    asked: list[list[str]] = field(default_factory=list)
+
+    def contacts_named(self, clinic_id: str, names: Collection[str]) -> dict[str, Contact]:
+        self.asked.append(sorted(names))
+        return {name: self.contacts.get((clinic_id, name), Contact()) for name in names}
 
     def cached(self, clinic_id: str, e164: str) -> Resolution | None:
         return self.known.get((clinic_id, e164))
@@ -457,7 +486,7 @@ class World:
             "lease_held": lambda: self.lease,
             "backoff": Backoff(2.0, 300.0),
             "start_line": StartLine(1000.0),
-            "send_gap": (0.0, 0.0),
+            "limits": UNLIMITED,
             "metrics": self.metrics,
             "chance": random.Random(1),  # noqa: S311 - jitter, the same in every run
         }

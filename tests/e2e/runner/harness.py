@@ -52,6 +52,9 @@ class Platform:
             "shard_id": "shard-001",
             "runner_directory": self.directory / f"task-{self._runs}",
             "send_gap_seconds": (0, 0),
+            "send_per_hour": 0,
+            "cold_per_day": (),
+            "typing_seconds": (0, 0),
             "connect_backoff_seconds": (0.2, 2),
             "command_wait_seconds": 0,
             "whatsapp_environment": client_environment(

@@ -10,7 +10,7 @@ import pytest
 
 from recado.channels.model import Channel
 from recado.contacts.model import Resolution
-from recado.messages.gate import Verdict
+from recado.messages.gate import Approach, OpenGate, Verdict
 from recado.messages.model import Message
 from recado.messages.status import MessageStatus
 from session_runner.host_errors import HostError, HostGone, NotSentError, RefusedError, UnknownOutcomeError
@@ -183,9 +183,9 @@ def test_what_certainly_never_left_is_queued_again_and_goes_out_after_the_connec
 
 def test_a_waiting_message_holds_back_its_own_chat_only(world: World) -> None:
     async def scenario(world: World, line: Line, sender: Sender) -> None:
-        class Gate:
-            def may_send(self, message: Message) -> Verdict:
-                held = message is first
+        class Gate(OpenGate):
+            def may_send(self, message: Message, approach: Approach) -> Verdict:
+                held = message.message_id == first.message_id
                 return Verdict(not held, "paused", START + timedelta(hours=1) if held else None)
 
         first, other, second = world.messages.accept(ANA), world.messages.accept(RUI), world.messages.accept(ANA)
@@ -201,8 +201,8 @@ def test_a_waiting_message_holds_back_its_own_chat_only(world: World) -> None:
 
 def test_a_gate_that_refuses_for_good_suppresses(world: World) -> None:
     async def scenario(world: World, line: Line, sender: Sender) -> None:
-        class Gate:
-            def may_send(self, message: Message) -> Verdict:
+        class Gate(OpenGate):
+            def may_send(self, message: Message, approach: Approach) -> Verdict:
                 return Verdict(allowed=False, reason="opted_out")
 
         message = world.messages.accept()

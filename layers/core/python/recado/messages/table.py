@@ -10,6 +10,7 @@ from pynamodb.attributes import (
     BooleanAttribute,
     NumberAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 from pynamodb.constants import BINARY, LIST, MAP, STRING
 
@@ -249,6 +250,24 @@ class SendPolicyItem(ClinicItem):
 
     uncertain = WordAttribute(Uncertain)
     updated_at = MomentAttribute()
+
+
+class SendLockItem(ClinicItem):
+    """Until when a channel may write to no stranger, because WhatsApp said so."""
+
+    table = "runtime"
+    sort_key = "send_lock"
+
+    not_before = MomentAttribute()
+
+
+class ColdCountItem(ClinicItem):
+    """The strangers a channel has written to on one day, by a hash of their chat."""
+
+    table = "runtime"
+    prefix = "cold#"
+
+    chats = UnicodeSetAttribute(null=True)
 
 
 class EventRecordItem(ClinicItem):

@@ -8,6 +8,7 @@ from recado.messages.service.listing import Filters, list_channel, list_chat, li
 from recado.messages.service.observing import confirm_result, record_inbound, record_phone_sent
 from recado.messages.service.policies import change_send_policy, send_policy
 from recado.messages.service.publication import keep_poison, mark_handled, mark_published, unhandled, unpublished
+from recado.messages.service.reaching import ReachGate
 from recado.messages.service.reading import get
 from recado.messages.service.receipts import (
     Receipt,
@@ -19,6 +20,7 @@ from recado.messages.service.receipts import (
 )
 from recado.messages.service.sending import (
     begin_send,
+    hold,
     record_expired,
     record_failed,
     record_sent,
@@ -31,6 +33,7 @@ from recado.messages.service.settling import decide, resend_in_place
 
 __all__ = [
     "Filters",
+    "ReachGate",
     "Receipt",
     "ReceiptResult",
     "TakenReceipt",
@@ -42,6 +45,7 @@ __all__ = [
     "decide",
     "forget_parked",
     "get",
+    "hold",
     "keep_poison",
     "list_channel",
     "list_chat",

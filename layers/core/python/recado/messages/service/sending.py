@@ -16,7 +16,7 @@ from recado.kernel.clock import Clock, SystemClock
 from recado.kernel.errors import MessageNotFoundError, ServiceUnavailableError
 from recado.messages.model import AlreadySettled, Message, OutboxRow, SendingElsewhere, SendSuperseded, StatusChange
 from recado.messages.service.reading import find_item
-from recado.messages.service.steps import writes
+from recado.messages.service.steps import holds, holds_no_more, writes
 from recado.messages.status import MessageStatus, is_settled
 from recado.messages.table import (
     POINTER,
@@ -59,6 +59,7 @@ def begin_send(row: OutboxRow, epoch: int) -> Message:
             MessageItem.status.set(MessageStatus.SENDING),
             MessageItem.epoch.set(epoch),
             MessageItem.attempt.set(attempt),
+            *holds_no_more(),
         ]
         try:
             item.change(actions, MessageItem.status == MessageStatus.QUEUED)
@@ -178,20 +179,44 @@ def record_suppressed(row: OutboxRow, code: str, *, clock: Clock = _CLOCK) -> Me
     return _end_queued(row, StatusChange(MessageStatus.SUPPRESSED, clock.now(), code))
 
 
-def requeue(message: Message, epoch: int) -> None:
-    """Take the intent back (``sending → queued``): only when the driver proved that nothing went out.
+def requeue(
+    message: Message, epoch: int, *, held_reason: str | None = None, not_before: datetime | None = None
+) -> None:
+    """Take the intent back (``sending → queued``): only when the driver or WhatsApp proved that nothing went out.
+
+    Args:
+        message: as ``begin_send`` returned it.
+        epoch: the epoch it was begun under.
+        held_reason: why it is to wait, if it is.
+        not_before: until when at least, if so.
 
     Raises:
         SendSuperseded: the message is no longer in ``sending`` under this epoch.
     """
     item = _keys(message.clinic_id, message.channel_id, message.message_id)
-    actions = [MessageItem.status.set(MessageStatus.QUEUED), MessageItem.attempt.remove()]
+    held = holds(held_reason, not_before) if held_reason is not None and not_before is not None else []
+    actions = [MessageItem.status.set(MessageStatus.QUEUED), MessageItem.attempt.remove(), *held]
     try:
         item.change(actions, _begun_under(epoch) & (MessageItem.attempt.exists()))
     except ConditionFailedError:
         stored = _stored(message)
         if stored.status is not MessageStatus.QUEUED:
             raise SendSuperseded(stored) from None
+
+
+def hold(row: OutboxRow, reason: str, not_before: datetime) -> None:
+    """Write why a queued message does not go out yet; it keeps its row and its place.
+
+    Raises:
+        AlreadySettled: its result is known.
+        SendingElsewhere: somebody began to send it.
+        MessageNotFoundError: the message was erased.
+    """
+    item = _keys(row.clinic_id, row.channel_id, row.message_id)
+    try:
+        item.change(holds(reason, not_before), MessageItem.status == MessageStatus.QUEUED)
+    except ConditionFailedError:
+        _raise_why_not_queued(find_item(row.clinic_id, row.channel_id, row.message_id))
 
 
 def settle(row: OutboxRow) -> None:
@@ -239,7 +264,7 @@ def _end_queued(row: OutboxRow, change: StatusChange) -> Message:
     for _ in range(_TRIES):
         item = _keys(row.clinic_id, row.channel_id, row.message_id)
         try:
-            item.change(writes(change), MessageItem.status == MessageStatus.QUEUED)
+            item.change([*writes(change), *holds_no_more()], MessageItem.status == MessageStatus.QUEUED)
         except ConditionFailedError:
             _raise_why_not_queued(find_item(row.clinic_id, row.channel_id, row.message_id))
         else:

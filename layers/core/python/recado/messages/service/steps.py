@@ -1,5 +1,7 @@
 """What every step up the ladder writes, whoever takes it."""
 
+from datetime import datetime
+
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -13,6 +15,16 @@ def writes(change: StatusChange) -> list[Action]:
     code = MessageItem.code.set(change.code) if change.code else MessageItem.code.remove()
     history = MessageItem.history.set(MessageItem.history.append([change]))
     return [MessageItem.status.set(change.status), history, code]
+
+
+def holds(reason: str, not_before: datetime) -> list[Action]:
+    """Return the update actions that say why a queued message does not go out yet, and until when at least."""
+    return [MessageItem.held_reason.set(reason), MessageItem.not_before.set(not_before)]
+
+
+def holds_no_more() -> list[Action]:
+    """Return the update actions that take that back."""
+    return [MessageItem.held_reason.remove(), MessageItem.not_before.remove()]
 
 
 def stands_before(status: MessageStatus) -> Condition:
