@@ -22,24 +22,34 @@ class _Settings(BaseSettings):
 class StageSettings(_Settings):
     """Which installation this is, such as ``local`` or ``production``; part of every API key."""
 
-    stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,20}$")
+    stage: str = Field(
+        default="local",
+        pattern=r"^[a-z][a-z0-9-]{0,20}$",
+        description="The installation's name; a part of every API key, so that one's keys open no other.",
+    )
 
 
 class RegionSettings(BaseSettings):
     """The AWS region; named explicitly because botocore itself reads only ``AWS_DEFAULT_REGION``."""
 
-    region: str | None = Field(default=None, validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))
+    region: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="The region of all that is called; set by Lambda and ECS themselves.",
+    )
 
 
 class TableSettings(_Settings):
     """The names of the six DynamoDB tables."""
 
-    core_table: str
-    messages_table: str
-    analytics_table: str
-    audit_table: str
-    runtime_table: str
-    keys_table: str
+    core_table: str = Field(description="The table of clinics, keys of the API, channels and webhook endpoints.")
+    messages_table: str = Field(description="The table of messages, outboxes, contacts and deliveries.")
+    analytics_table: str = Field(description="The table of counts.")
+    audit_table: str = Field(description="The table of who read personal data.")
+    runtime_table: str = Field(
+        description="The table of what must not come back from the past: shards, leases, sequences, idempotency."
+    )
+    keys_table: str = Field(description="The table of the clinics' wrapped data keys.")
 
     def name_of(self, table: str) -> str:
         """Return the deployed name of a table of ``recado.aws.schema``, such as ``core``."""
@@ -48,15 +58,17 @@ class TableSettings(_Settings):
 
 
 class ShardSettings(_Settings):
-    """The declared shards and their command queues.
+    """The declared shards and their command queues."""
 
-    ``shards`` lists the ids without the ``shard-`` in front, runs of numbers in short, as in
-    ``001-038,040,01k0000000000000000000000a``; ``shard_queue_url`` is the address of each one's queue, with
-    ``{shard_id}`` where the id belongs.
-    """
-
-    shards: str = Field(pattern=_SHARDS)
-    shard_queue_url: str = Field(pattern=_QUEUE_URL)
+    shards: str = Field(
+        pattern=_SHARDS,
+        description="The shards' ids without the `shard-` in front, runs of numbers in short, as in "
+        "`001-038,040,01k0000000000000000000000a`.",
+    )
+    shard_queue_url: str = Field(
+        pattern=_QUEUE_URL,
+        description="The address of each shard's command queue, with `{shard_id}` where the id belongs.",
+    )
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
@@ -84,62 +96,61 @@ class ShardSettings(_Settings):
 class EventBusSettings(_Settings):
     """The EventBridge bus that facts leave on."""
 
-    event_bus: str
+    event_bus: str = Field(description="The name of the bus.")
 
 
 class IngestSettings(_Settings):
     """The queue on which runners hand over what they saw."""
 
-    ingest_queue_url: str
+    ingest_queue_url: str = Field(description="The queue's address.")
 
 
 class DeliverySettings(_Settings):
     """The queue of webhook deliveries that are due."""
 
-    deliveries_queue_url: str
+    deliveries_queue_url: str = Field(description="The queue's address.")
 
 
 class WebhookSettings(_Settings):
-    """How webhooks are tried.
+    """How webhooks are tried."""
 
-    ``webhook_retry_gaps`` are seconds between tries; ``webhook_allowed_networks`` are CIDRs that webhooks may
-    reach although they are not public (none, unless somebody says so). ``webhook_attempts_at_once`` bounds how many
-    tries of one endpoint run at the same time; keep it below the number of consumers, or one slow endpoint takes all.
-    """
-
-    webhook_retry_gaps: tuple[float, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-    webhook_allowed_networks: tuple[str, ...] = ()
-    webhook_attempts_at_once: int = Field(default=4, ge=1)
+    webhook_retry_gaps: tuple[float, ...] = Field(
+        default=(0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
+        description="Seconds before each try of a delivery.",
+    )
+    webhook_allowed_networks: tuple[str, ...] = Field(
+        default=(), description="Networks (CIDRs) that webhooks may reach although they are not public."
+    )
+    webhook_attempts_at_once: int = Field(
+        default=4,
+        ge=1,
+        description="How many tries of one endpoint run at the same time; below the number of consumers, or one slow "
+        "endpoint takes them all.",
+    )
 
 
 class VaultSettings(_Settings):
     """The bucket of session credentials."""
 
-    vault_bucket: str
+    vault_bucket: str = Field(description="The name of the bucket.")
 
 
 class BackupSettings(_Settings):
     """The bucket of backups."""
 
-    backup_bucket: str
+    backup_bucket: str = Field(description="The name of the bucket.")
 
 
 class SealingSettings(_Settings):
     """The KMS key under which secrets are sealed."""
 
-    kms_key_id: str
+    kms_key_id: str = Field(description="The key's id, ARN or alias.")
 
 
 class ClinicRoleSettings(_Settings):
     """The role whose session tag fences requests to their clinic; empty for processes that act for many clinics."""
 
-    clinic_role_arn: str = ""
-
-
-class PublicSettings(_Settings):
-    """The address under which callers reach the API."""
-
-    public_url: str
+    clinic_role_arn: str = Field(default="", description="The role's ARN; without it, requests are not fenced by IAM.")
 
 
 @lru_cache(maxsize=1)

@@ -2,19 +2,18 @@
 
 from functools import lru_cache
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ProxySettings(BaseSettings):
-    """Where channels' proxies may be.
-
-    ``proxy_allowed_networks`` are CIDRs that they may be in although those are not public (none, unless somebody says
-    so).
-    """
+    """Where channels' proxies may be."""
 
     model_config = SettingsConfigDict(env_prefix="RECADO_", extra="ignore", frozen=True)
 
-    proxy_allowed_networks: tuple[str, ...] = ()
+    proxy_allowed_networks: tuple[str, ...] = Field(
+        default=(), description="Networks (CIDRs) that channels' proxies may be in although they are not public."
+    )
 
 
 @lru_cache
