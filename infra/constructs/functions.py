@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Tags
+from aws_cdk import Aws, Duration, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.assets import Assets
 from infra.config import Stage
+from infra.constructs.acknowledged import acknowledge
+from infra.constructs.log_groups import OwnedLogGroup
+from infra.function_memory import FUNCTION_MEMORY
 from infra.timeouts import FUNCTION_TIMEOUTS
 
+# The newest that the built assets have been run on (tests/infra); a newer one begins with the third-party layer's
+# wheels and bytecode, infra/layers.py.
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
 
@@ -51,8 +55,8 @@ class RecadoFunction(Construct):
 
     Args:
         name: the folder's name; the function is called ``recado-<stage>-<name with hyphens>``.
-        memory: in MiB; on Lambda it buys CPU in proportion.
         environment: what the function's settings read.
+        traced: whether X-Ray follows its invocations.
     """
 
     def __init__(
@@ -64,15 +68,12 @@ class RecadoFunction(Construct):
         stage: Stage,
         assets: Assets,
         layers: Layers,
-        memory: int,
         environment: Mapping[str, str],
+        traced: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         physical_name = f"recado-{stage.name}-{name.replace('_', '-')}"
-        log_group = logs.CfnLogGroup(
-            self, "Logs", log_group_name=f"/aws/lambda/{physical_name}", retention_in_days=stage.log_retention_days
-        )
-        log_group.apply_removal_policy(RemovalPolicy.DESTROY)
+        log = OwnedLogGroup(self, "Log", name=f"/aws/lambda/{physical_name}", stage=stage)
         # AWS's managed policy for this allows writing, and making, every log group of the account.
         role = iam.Role(
             self,
@@ -96,9 +97,16 @@ class RecadoFunction(Construct):
             handler=f"functions.{name}.handler.handler",
             code=lambda_.Code.from_asset(str(assets.function(name))),
             layers=layers.versions,
-            memory_size=memory,
+            memory_size=FUNCTION_MEMORY[name],
             timeout=Duration.seconds(FUNCTION_TIMEOUTS[name]),
             environment={**environment, "RECADO_STAGE": stage.name},
-            log_group=logs.LogGroup.from_log_group_name(self, "LogGroup", log_group.ref),
+            log_group=log.group,
+            tracing=lambda_.Tracing.ACTIVE if traced else lambda_.Tracing.DISABLED,
+        )
+        acknowledge(
+            self.function,
+            "L1",
+            "Python 3.13, which AWS supports until 2029: the third-party layer holds wheels and bytecode of just this "
+            "version, and the built assets are tested on it.",
         )
         Tags.of(self).add("recado:component", name)

@@ -13,6 +13,53 @@ VISIBILITY_TIMES_TIMEOUT = 6
 _DEAD_LETTERS_KEPT_DAYS = 14
 
 
+class DeadLetters(Construct):
+    """Where given-up messages are kept, and the alarm that rings at the first.
+
+    Args:
+        name: of whom the messages are; the queue is called ``<name>-dead-letters``, and so is the alarm.
+        key: encrypts the queue.
+        alarms: the topic to notify.
+        removal: what becomes of the queue when its stack goes.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        key: kms.IKey,
+        alarms: sns.ITopic,
+        removal: RemovalPolicy = RemovalPolicy.DESTROY,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            queue_name=f"{name}-dead-letters",
+            encryption_master_key=key,
+            data_key_reuse=Duration.minutes(5),
+            enforce_ssl=True,
+            retention_period=Duration.days(_DEAD_LETTERS_KEPT_DAYS),
+            removal_policy=removal,
+        )
+        alarm = cloudwatch.Alarm(
+            self,
+            "Alarm",
+            alarm_name=f"{name}-dead-letters",
+            alarm_description=f"Messages of {name} were given up; they are kept for {_DEAD_LETTERS_KEPT_DAYS} days.",
+            metric=self.queue.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(1), statistic="Maximum"
+            ),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(alarms))
+
+
 class DurableQueue(Construct):
     """A queue, its dead-letter queue and the alarm that rings at the first dead letter.
 
@@ -40,16 +87,7 @@ class DurableQueue(Construct):
         removal: RemovalPolicy = RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            queue_name=f"{name}-dead-letters",
-            encryption_master_key=key,
-            data_key_reuse=Duration.minutes(5),
-            enforce_ssl=True,
-            retention_period=Duration.days(_DEAD_LETTERS_KEPT_DAYS),
-            removal_policy=removal,
-        )
+        self.dead_letters = DeadLetters(self, "DeadLetters", name=name, key=key, alarms=alarms, removal=removal).queue
         self.queue = sqs.Queue(
             self,
             "Queue",
@@ -63,17 +101,3 @@ class DurableQueue(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=attempts),
             removal_policy=removal,
         )
-        alarm = cloudwatch.Alarm(
-            self,
-            "DeadLetterAlarm",
-            alarm_name=f"{name}-dead-letters",
-            alarm_description=f"Messages of {name} were given up; they are kept for {_DEAD_LETTERS_KEPT_DAYS} days.",
-            metric=self.dead_letters.metric_approximate_number_of_messages_visible(
-                period=Duration.minutes(1), statistic="Maximum"
-            ),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        alarm.add_alarm_action(actions.SnsAction(alarms))

@@ -5,17 +5,19 @@ from typing import Any
 from aws_cdk import Duration, Stack, Tags
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.assets import Assets
 from infra.config import Stage
 from infra.constructs import encryption_grants, grants
+from infra.constructs.acknowledged import acknowledge
 from infra.constructs.environment import Environment
 from infra.constructs.functions import Layers, RecadoFunction
 from infra.constructs.item_grants import allow_items, allow_queries
 from infra.constructs.key_grants import allow_making_keys, allow_unwrapping_keys
-from infra.constructs.queues import DurableQueue
+from infra.constructs.queues import DeadLetters, DurableQueue
 from infra.stacks.data import DataStack
 from infra.stacks.messaging import MessagingStack
 
@@ -41,6 +43,7 @@ class WorkersStack(Stack):
         self._data = data
         self._messaging = messaging
         self._environment = Environment(stage, data, messaging)
+        self._key = kms.Key.from_key_arn(self, "Key", data.key.key_arn)
         self._layers = Layers(self, "Layers", stage=stage, assets=assets, owner="workers")
         self._add_recorder()
         self._add_webhooks()
@@ -61,10 +64,10 @@ class WorkersStack(Stack):
         allow_making_keys(function, tables["keys"], self._data.key, clinic="platform")
         self._messaging.bus.grant_put_events_to(function)
         self._consume(function, self._messaging.ingest, batch_size=10)
+        grants.allow_postponing(function, self._messaging.ingest.queue)
 
     def _add_webhooks(self) -> None:
         environment = self._environment
-        grants.allow_postponing(function, self._messaging.ingest.queue)
         function = self._function("webhooks", environment={**environment.webhooks(), **environment.key()})
         tables = self._data.tables
         allow_items(function, tables["core"], "Query")
@@ -91,7 +94,7 @@ class WorkersStack(Stack):
             function, self._data.tables["runtime"], "GetItem", "Query", "UpdateItem", "DeleteItem", leading=["due#*"]
         )
         self._send(function, self._messaging.deliveries)
-        self._every(Duration.minutes(1), function)
+        self._every(Duration.minutes(1), function, "webhook-schedule")
 
     def _add_analytics(self) -> None:
         function = self._function("analytics", environment={})
@@ -100,15 +103,15 @@ class WorkersStack(Stack):
 
     def _add_backup(self) -> None:
         environment = self._environment
-        function = self._function("backup", memory=1024, environment={**environment.buckets(), **environment.key()})
+        function = self._function("backup", environment={**environment.buckets(), **environment.key()})
         allow_items(function, self._data.tables["core"], "Query", leading=["clinic#*"])
         allow_queries(function, self._data.tables["core"], "by_kind", leading=["clinic"])
         encryption_grants.allow_writing_through(function, self._data.key, self.region, "s3")
         grants.allow_reading_objects(function, self._data.vault)
         grants.allow_writing_objects(function, self._data.backups)
-        self._every(Duration.hours(1), function)
+        self._every(Duration.hours(1), function, "backup")
 
-    def _function(self, name: str, *, memory: int = 256, environment: dict[str, str]) -> lambda_.Function:
+    def _function(self, name: str, *, environment: dict[str, str]) -> lambda_.Function:
         function = RecadoFunction(
             self,
             "".join(part.capitalize() for part in name.split("_")),
@@ -116,7 +119,6 @@ class WorkersStack(Stack):
             stage=self._stage,
             assets=self._assets,
             layers=self._layers,
-            memory=memory,
             environment={**self._environment.tables(), **environment},
         ).function
         encryption_grants.allow_reading_through(function, self._data.key, self.region, "dynamodb")
@@ -127,6 +129,7 @@ class WorkersStack(Stack):
         encryption_grants.allow_writing_through(function, self._data.key, self.region, "sqs")
 
     def _consume(self, function: lambda_.Function, source: DurableQueue, *, batch_size: int) -> None:
+        # What fails goes back to the queue and in the end to its dead letters: SQS mappings have no other destination.
         # Not the CDK's event source, which also grants what Lambda's poller never does.
         function.add_event_source_mapping(
             "Source",
@@ -138,6 +141,32 @@ class WorkersStack(Stack):
         grants.allow_being_fed(function, source.queue)
         encryption_grants.allow_reading_through(function, self._data.key, self.region, "sqs")
 
-    def _every(self, period: Duration, function: lambda_.Function) -> None:
+    def _every(self, period: Duration, function: lambda_.Function, name: str) -> None:
+        """Start a function by the clock. What fails, on its way or in the function, ends in its dead-letter queue."""
+        failed = DeadLetters(
+            function,
+            "Failed",
+            name=f"recado-{self._stage.name}-{name}",
+            # By its ARN: a right for the rule must not be written into the key's policy, which is another stack's.
+            key=self._key,
+            alarms=self._messaging.alarms,
+        ).queue
+        acknowledge(failed, "SQS3", "It is a dead-letter queue itself: of a function that the clock starts.")
         rule = events.Rule(function, "Schedule", schedule=events.Schedule.rate(period))
-        rule.add_target(targets.LambdaFunction(function, retry_attempts=2, max_event_age=period))
+        # A run that starts later than the next one is of no use: the next does its work.
+        rule.add_target(
+            targets.LambdaFunction(function, retry_attempts=2, max_event_age=period, dead_letter_queue=failed)
+        )
+        lambda_.CfnEventInvokeConfig(
+            function,
+            "Failures",
+            function_name=function.function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=2,
+            maximum_event_age_in_seconds=int(period.to_seconds()),
+            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=failed.queue_arn)
+            ),
+        )
+        grants.allow_sending(function, failed)
+        encryption_grants.allow_writing_through(function, self._data.key, self.region, "sqs")

@@ -24,6 +24,11 @@ class Templates:
         """Return the properties of every resource of a type."""
         return [resource["Properties"] for _, resource in self.resources(kind)]
 
+    def log_group(self, name: str) -> dict[str, Any]:
+        """Return the properties of the log group of that name."""
+        (found,) = [one for one in self.properties("AWS::Logs::LogGroup") if one["LogGroupName"] == name]
+        return found
+
     def function(self, folder: str) -> dict[str, Any]:
         """Return the properties of the function of ``functions/<folder>``."""
         for properties in self.properties("AWS::Lambda::Function"):

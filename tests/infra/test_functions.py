@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic_settings import BaseSettings
 
+from infra.function_memory import FUNCTION_MEMORY
 from infra.layers import CALLED_SERVICES
 from infra.timeouts import FUNCTION_TIMEOUTS
 from local.stack.state import CHECKOUT
@@ -20,7 +21,7 @@ FUNCTIONS = sorted(path.parent.name for path in CHECKOUT.glob("functions/*/handl
 def test_every_function_of_the_checkout_is_deployed(prod: Templates) -> None:
     """A new folder in functions/ without infrastructure shows here, and the other way round."""
     deployed = {function["Handler"].split(".")[1] for function in prod.properties("AWS::Lambda::Function")}
-    assert deployed == set(FUNCTIONS) == set(FUNCTION_TIMEOUTS)
+    assert deployed == set(FUNCTIONS) == set(FUNCTION_TIMEOUTS) == set(FUNCTION_MEMORY)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -30,8 +31,7 @@ def test_a_function_runs_on_arm_with_both_layers_and_a_log_group_that_forgets(pr
     assert function["Runtime"] == "python3.13"
     assert function["Architectures"] == ["arm64"]
     assert len(function["Layers"]) == 2
-    groups = {group["LogGroupName"]: group for group in prod.properties("AWS::Logs::LogGroup")}
-    assert groups[f"/aws/lambda/{function['FunctionName']}"]["RetentionInDays"] == 90
+    assert prod.log_group(f"/aws/lambda/{function['FunctionName']}")["RetentionInDays"] == 90
     assert function["LoggingConfig"]["LogGroup"]
 
 
@@ -66,6 +66,50 @@ def test_queues_feed_functions_with_partial_failures_and_a_bound(prod: Templates
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["ScalingConfig"]["MaximumConcurrency"] == 20
+
+
+@pytest.mark.parametrize("name", ["webhook_schedule", "backup"])
+def test_a_run_that_fails_ends_in_a_queue_that_rings(prod: Templates, name: str) -> None:
+    """Whether it failed on its way or in the function: two more tries within its period, then the same dead letters."""
+    function = prod.function(name)["FunctionName"]
+    logical = next(
+        key for key, one in prod.resources("AWS::Lambda::Function") if one["Properties"] == prod.function(name)
+    )
+    (invocation,) = [
+        one for one in prod.properties("AWS::Lambda::EventInvokeConfig") if one["FunctionName"] == {"Ref": logical}
+    ]
+    (target,) = [
+        target
+        for rule in prod.properties("AWS::Events::Rule")
+        for target in rule["Targets"]
+        if target["Arn"] == {"Fn::GetAtt": [logical, "Arn"]}
+    ]
+    failed = invocation["DestinationConfig"]["OnFailure"]["Destination"]
+    assert target["DeadLetterConfig"]["Arn"] == failed
+    queues = dict(prod.resources("AWS::SQS::Queue"))
+    assert queues[failed["Fn::GetAtt"][0]]["Properties"]["QueueName"] == f"{function}-dead-letters"
+    assert invocation["MaximumRetryAttempts"] == target["RetryPolicy"]["MaximumRetryAttempts"] == 2
+    assert invocation["MaximumEventAgeInSeconds"] == target["RetryPolicy"]["MaximumEventAgeInSeconds"]
+
+
+def test_every_function_without_a_queue_of_its_own_has_a_destination_for_failures(prod: Templates) -> None:
+    """Mappings give failures back to their queue, the API answers its caller; all others are started asynchronously."""
+    fed = {json.dumps(one["FunctionName"]) for one in prod.properties("AWS::Lambda::EventSourceMapping")}
+    caught = {json.dumps(one["FunctionName"]) for one in prod.properties("AWS::Lambda::EventInvokeConfig")}
+    all_of_ours = {
+        json.dumps({"Ref": key}): one["Properties"]["Handler"].split(".")[1]
+        for key, one in prod.resources("AWS::Lambda::Function")
+        if one["Properties"]["Handler"].startswith("functions.")
+    }
+    assert {name for key, name in all_of_ours.items() if key not in fed | caught} == {"api"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_the_same_size_in_every_stage(prod: Templates, local: Templates, name: str) -> None:
+    """Memory and time-out are written down with their reasons, and no stage changes them."""
+    for function in (prod.function(name), local.function(name)):
+        assert function["MemorySize"] == FUNCTION_MEMORY[name]
+        assert function["Timeout"] == FUNCTION_TIMEOUTS[name]
 
 
 def test_webhook_attempts_are_made_one_by_one(prod: Templates) -> None:

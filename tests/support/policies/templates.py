@@ -52,6 +52,7 @@ class Function:
 
     Attributes:
         sources: the ARNs of the queues that feed it.
+        destinations: the ARNs of the queues that take what it failed at when it was started asynchronously.
         traced: whether X-Ray is on.
     """
 
@@ -59,6 +60,7 @@ class Function:
     role: Role
     environment: Mapping[str, str]
     sources: tuple[str, ...]
+    destinations: tuple[str, ...]
     traced: bool
 
 
@@ -89,6 +91,7 @@ class ResolvedTemplates:
                     self.role(stack, properties["Role"]["Fn::GetAtt"][0]),
                     {key: self._text(stack, value) for key, value in told.items()},
                     tuple(self._sources(stack, name)),
+                    tuple(self._destinations(stack, name)),
                     properties.get("TracingConfig", {}).get("Mode") == "Active",
                 )
         return found
@@ -119,6 +122,11 @@ class ResolvedTemplates:
         for _, _, mapping in self._all("AWS::Lambda::EventSourceMapping", stack):
             if mapping["FunctionName"] == {"Ref": function}:
                 yield self._text(stack, mapping["EventSourceArn"])
+
+    def _destinations(self, stack: str, function: str) -> Iterator[str]:
+        for _, _, invocation in self._all("AWS::Lambda::EventInvokeConfig", stack):
+            if invocation["FunctionName"] == {"Ref": function}:
+                yield self._text(stack, invocation["DestinationConfig"]["OnFailure"]["Destination"])
 
     def _all(self, kind: str, only: str | None = None) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         for stack, body in self._stacks.items():

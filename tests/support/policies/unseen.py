@@ -54,6 +54,10 @@ def of_function(function: Function, key: str) -> Iterator[Unseen]:
         for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
             yield Unseen(Request(f"sqs:{action}", queue), "Lambda's poller feeds the function in its name")
         yield _through("sqs", key, "kms:Decrypt", "SQS opens messages for Lambda's poller")
+    for queue in function.destinations:
+        yield Unseen(Request("sqs:SendMessage", queue), "Lambda hands over failed runs in the function's name")
+        for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+            yield _through("sqs", key, action, "SQS makes or reuses the key under which it stores a failed run")
     if function.traced:
         for action in ("PutTraceSegments", "PutTelemetryRecords"):
             yield Unseen(Request(f"xray:{action}", "*"), "Lambda sends traces in the function's name")
