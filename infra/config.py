@@ -72,6 +72,12 @@ class Stage:
         webhook_retry_gaps: seconds before each attempt of a delivery.
         webhook_allowed_networks: networks that webhooks may reach although they are not public.
         log_retention_days: how long CloudWatch keeps the logs; one of the values AWS accepts.
+        api_requests_per_second: how many requests API Gateway lets through in the long run, all callers together.
+        api_burst: how many at once.
+        requests_per_minute_and_address: above it the firewall refuses an IP address; 10 or more, as WAF demands.
+        requests_per_minute_and_key: above it the firewall refuses an API key.
+        trace_aws_calls: whether the API's traces also show its calls to AWS; a cold start then takes longer.
+        event_archive_days: how long the bus keeps events for a replay.
         function_concurrency: how many batches of one queue are handled at once, 2 or more (a limit of SQS mappings).
         alarm_email: who hears of alarms.
         monthly_budget: US dollars a month; ``alarm_email`` hears of 80 % spent and of more than all foreseen.
@@ -96,6 +102,12 @@ class Stage:
     webhook_retry_gaps: tuple[int, ...] = _RETRY_GAPS_SECONDS
     webhook_allowed_networks: tuple[str, ...] = field(default=())
     log_retention_days: int = 30
+    api_requests_per_second: int = 500
+    api_burst: int = 1_000
+    requests_per_minute_and_address: int = 12_000
+    requests_per_minute_and_key: int = 3_000
+    trace_aws_calls: bool = False
+    event_archive_days: int = 7
     function_concurrency: int = 20
     alarm_email: str | None = None
     monthly_budget: int | None = None
@@ -114,6 +126,8 @@ class Stage:
         _require(self.log_retention_days in _LOG_RETENTIONS_DAYS, "log_retention_days", "a retention that AWS offers")
         _require(2 <= self.function_concurrency <= 1_000, "function_concurrency", "between 2 and 1000")
         self._check_shards()
+        _require(1 <= self.event_archive_days <= 365, "event_archive_days", "between 1 and 365")
+        self._check_api()
         self._check_tasks()
         self._check_identity()
         self._check_budget()
@@ -134,6 +148,14 @@ class Stage:
         _require(not repeated, "shards.dedicated", "without a clinic named twice")
         few = len(self.dedicated_clinics) <= _MOST_DEDICATED
         _require(few, "shards.dedicated", f"{_MOST_DEDICATED} clinics at most")
+
+    def _check_api(self) -> None:
+        _require(isinstance(self.trace_aws_calls, bool), "trace_aws_calls", "true or false")
+        # More than an account has is refused when the stage is deployed: 10,000 a second and 5,000 at once.
+        _require(1 <= self.api_requests_per_second <= 10_000, "api_requests_per_second", "between 1 and 10000")
+        _require(1 <= self.api_burst <= 5_000, "api_burst", "between 1 and 5000")
+        for name in ("requests_per_minute_and_address", "requests_per_minute_and_key"):
+            _require(10 <= getattr(self, name) <= 2_000_000_000, name, "between 10 and 2000000000")
 
     def _check_tasks(self) -> None:
         for name in ("session_tasks", "container_insights", "keep_data"):

@@ -51,7 +51,6 @@ class ApiStack(Stack):
             stage=stage,
             assets=assets,
             layers=Layers(self, "Layers", stage=stage, assets=assets, owner="api"),
-            memory=FUNCTION_MEMORY["api"],
             traced=True,
             environment={
                 **environment.tables(),
@@ -168,7 +167,7 @@ def _explain(rest: apigateway.LambdaRestApi) -> None:
         )
     acknowledge(
         rest,
-        "IAM4",
+        "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
         "API Gateway's own role for its logs in this account and region, of which there is one for all APIs; API "
         "Gateway refuses a role with less than AWS's policy allows.",
     )

@@ -28,6 +28,7 @@ def crowded() -> Templates:
     Its people have a dashboard, and the plan with threat protection.
     """
     settings = {
+        "trace_aws_calls": True,
         "shards": {"shared": 38, "dedicated": list(CLINICS)},
         "egress": "nat",
         "task_architecture": "x86_64",
