@@ -48,6 +48,7 @@ class MessagingStack(Stack):
         self.commands = {shard.shard_id: self._make_command_queue(shard) for shard in stage.shards}
         self._route("WebhooksRule", self.webhooks)
         self._route("AnalyticsRule", self.analytics, detail_type=events.Match.prefix("message."))
+        self._keep_events()
         CfnOutput(self, "EventBus", value=self.bus.event_bus_name)
         CfnOutput(self, "IngestQueueUrl", value=self.ingest.queue.queue_url)
         CfnOutput(self, "DeliveriesQueueUrl", value=self.deliveries.queue.queue_url)
@@ -97,6 +98,18 @@ class MessagingStack(Stack):
             Tags.of(durable).add("recado:clinic", shard.clinic_id)
         return sqs.Queue.from_queue_arn(
             self, f"{construct_id}ByName", command_queue_arn(self._stage.name, shard.shard_id)
+        )
+
+    def _keep_events(self) -> None:
+        """Keep what was sent, to be replayed to a consumer that was broken: consumers do nothing twice."""
+        events.Archive(
+            self,
+            "Archive",
+            source_event_bus=self.bus,
+            archive_name=f"recado-{self._stage.name}",
+            description="Thin events: ids and facts, no texts",
+            event_pattern=events.EventPattern(source=[EVENT_SOURCE]),
+            retention=Duration.days(self._stage.event_archive_days),
         )
 
     def _route(self, construct_id: str, consumer: DurableQueue, *, detail_type: Any = None) -> None:

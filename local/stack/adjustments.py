@@ -8,7 +8,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-# None of the present templates holds one; the list is kept for those to come.
 UNSUPPORTED_TYPES = frozenset(
     {
         "AWS::ApplicationAutoScaling::ScalableTarget",
@@ -16,6 +15,7 @@ UNSUPPORTED_TYPES = frozenset(
         "AWS::EC2::EIP",
         "AWS::EC2::NatGateway",
         "AWS::Events::Archive",
+        "AWS::WAFv2::LoggingConfiguration",
         "AWS::WAFv2::WebACLAssociation",
     }
 )

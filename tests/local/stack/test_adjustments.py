@@ -29,12 +29,23 @@ def test_refused_types_go_and_nothing_refers_to_them() -> None:
     assert "Archive" in _TEMPLATE["Resources"]
 
 
-def test_the_present_templates_are_deployed_as_they_are() -> None:
-    """Local and cloud differ in nothing but code and stage settings: no adjustment applies to what there is."""
+# Each with what is lost by it locally. All else of local and cloud templates differs in code and stage settings only.
+_LEFT_OUT = {
+    "AWS::Events::Archive": "events cannot be replayed",
+    "AWS::WAFv2::LoggingConfiguration": "WAF refuses nothing there, so it has nothing to log",
+    "AWS::WAFv2::WebACLAssociation": "the web ACL is made and checked, but stands before nothing",
+}
+
+
+def test_exactly_these_are_left_out_of_the_present_templates() -> None:
+    """What else the emulator cannot take fails here, to be decided on before it is left out."""
+    left_out: list[str] = []
     for template in templates():
-        kinds = {resource["Type"] for resource in template.body["Resources"].values()}
-        assert not kinds & UNSUPPORTED_TYPES
-        assert adjusted(template.body)["Resources"].keys() == template.body["Resources"].keys()
+        resources = template.body["Resources"]
+        gone = resources.keys() - adjusted(template.body)["Resources"].keys()
+        left_out += [resources[name]["Type"] for name in gone]
+        assert all(resources[name]["Type"] in UNSUPPORTED_TYPES for name in gone)
+    assert sorted(left_out) == sorted(_LEFT_OUT)
 
 
 def test_expiring_tables_are_found_with_their_attribute() -> None:
