@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.config import Stage
+from infra.constructs.acknowledged import acknowledge
 from infra.tables import TABLES, TableKeys
 
 # The present one and those before it. S3 counts days too, at least one, so there are more of them on a busy day.
@@ -31,6 +32,13 @@ _VAULT_RULES = (
 _BACKUP_RULES = (s3.LifecycleRule(noncurrent_version_expiration=Duration.days(90)),)
 
 
+_ACCESS_LOGS_KEPT_DAYS = 90
+_NOT_RESTORABLE = (
+    "Not to be restored, on purpose: a lease, an epoch or a code that comes back from the past does harm, and a data "
+    "key that was erased must stay erased (infra/tables.py)."
+)
+
+
 class DataStack(Stack):
     """The key, the tables (one per lifecycle) and the buckets of a stage.
 
@@ -48,6 +56,7 @@ class DataStack(Stack):
         self._removal = RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY
         self.key = self._make_key()
         self.tables = {keys.name: self._make_table(keys) for keys in TABLES}
+        self._access_logs = self._make_access_log_bucket()
         self.vault = self._make_bucket("vault", _VAULT_RULES)
         self.backups = self._make_bucket("backups", _BACKUP_RULES)
         CfnOutput(self, "KeyId", value=self.key.key_id)
@@ -98,6 +107,8 @@ class DataStack(Stack):
             deletion_protection=self._stage.keep_data,
             removal_policy=self._removal,
         )
+        if not keys.restorable:
+            acknowledge(table, "DDB3", _NOT_RESTORABLE)
         for index in keys.indexes:
             table.add_global_secondary_index(
                 index_name=index.name,
@@ -121,6 +132,27 @@ class DataStack(Stack):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
+            server_access_logs_bucket=self._access_logs,
+            server_access_logs_prefix=f"{name}/",
             lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)), *rules],
             removal_policy=self._removal,
         )
+
+    def _make_access_log_bucket(self) -> s3.Bucket:
+        """Make the bucket in which S3 writes down who read or wrote the others: a session taken out shows there."""
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
+            bucket_name=f"recado-{self._stage.name}-access-logs-{Aws.ACCOUNT_ID}-{Aws.REGION}",
+            # S3 cannot write its logs into a bucket whose default is a KMS key.
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(_ACCESS_LOGS_KEPT_DAYS))],
+            removal_policy=self._removal,
+        )
+        acknowledge(bucket, "S1", "It holds the access logs of the others; its own would fill it without end.")
+        return bucket

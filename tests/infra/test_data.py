@@ -71,7 +71,7 @@ def test_the_key_is_rotated_and_helps_only_this_account(prod: Templates) -> None
 
 def test_buckets_are_private_versioned_and_encrypted(prod: Templates) -> None:
     """No public access, versions kept, KMS with our key, ACLs off."""
-    buckets = prod.properties("AWS::S3::Bucket")
+    buckets = [one for one in prod.properties("AWS::S3::Bucket") if "LoggingConfiguration" in one]
     assert len(buckets) == 2
     for bucket in buckets:
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
@@ -79,6 +79,19 @@ def test_buckets_are_private_versioned_and_encrypted(prod: Templates) -> None:
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
         assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_who_reads_or_writes_a_bucket_is_written_down(prod: Templates) -> None:
+    """S3's access logs of every bucket but their own, in a private bucket that S3 itself encrypts and that forgets."""
+    buckets = dict(prod.resources("AWS::S3::Bucket"))
+    (logs,) = [name for name, bucket in buckets.items() if "LoggingConfiguration" not in bucket["Properties"]]
+    for name in buckets.keys() - {logs}:
+        assert buckets[name]["Properties"]["LoggingConfiguration"]["DestinationBucketName"] == {"Ref": logs}
+    properties = buckets[logs]["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert [rule["ExpirationInDays"] for rule in properties["LifecycleConfiguration"]["Rules"]] == [90]
 
 
 def _rules(prod: Templates, bucket: str) -> dict[str, dict[str, Any]]:
