@@ -28,6 +28,7 @@ from session_runner.whatsapp.session_files import take_snapshot
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 2.0
+_FENCED_FLUSH_SECONDS = 0.1
 # Above the sessions, each of which can be inside a send that waits 75 s: room for starts, stops and questions.
 _SPARE_THREADS = 8
 # A send can take 75 s and the supervisor waits 90 s: one that starts later than this would be given up while it runs.
@@ -71,7 +72,6 @@ class HostService:
             "shutdown": self._shutdown,
         }
 
-    def accept(self, request: Payload) -> None:
     def fence(self) -> None:
         """Have this host end by itself when the lease's deadline has passed."""
         if self._deadline is not None:
@@ -79,6 +79,7 @@ class HostService:
             sessions = list if self._is_pairing_host else self._registry.all
             Fence(self._deadline, sessions, self._end_fenced).begin()
 
+    def accept(self, request: Payload) -> None:
         """Take a request; it is answered from another thread."""
         number, kind, payload = request["id"], request["request"], request["payload"]
         if kind == "send_text" and "channel_id" in payload:
@@ -194,11 +195,11 @@ class HostService:
         self._wire.flush(_FLUSH_SECONDS)
         end_process(0)
 
-    def _session(self, payload: Payload) -> Session:
     def _end_fenced(self) -> None:
         self._wire.flush(_FENCED_FLUSH_SECONDS)
         end_process(FENCED_STATUS)
 
+    def _session(self, payload: Payload) -> Session:
         session = self._registry.get(payload["channel_id"])
         if session is None:
             raise HostError("unknown_session", "no such session in this host")
@@ -232,5 +233,5 @@ def _key(payload: Payload) -> SessionKey:
         channel_id=payload["channel_id"],
         incarnation=payload["incarnation"],
         database=Path(payload["database"]),
-    )
         proxy=payload.get("proxy"),
+    )
