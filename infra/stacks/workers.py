@@ -54,7 +54,9 @@ class WorkersStack(Stack):
 
     def _add_recorder(self) -> None:
         environment = self._environment
-        function = self._function("recorder", environment={**environment.bus(), **environment.ingest(), **environment.key()})
+        function = self._function(
+            "recorder", environment={**environment.bus(), **environment.ingest(), **environment.key()}
+        )
         tables = self._data.tables
         allow_items(function, tables["core"], "GetItem", "UpdateItem")
         allow_items(
