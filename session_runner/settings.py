@@ -1,7 +1,6 @@
 """What the runner is told by its environment (task definition in the cloud, process supervisor locally)."""
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,49 +10,101 @@ from session_runner.vitals import HostLimits, MonitorLimits, SessionLimits
 
 
 class RunnerSettings(BaseSettings):
-    """The runner's settings, each from the environment variable ``RECADO_<NAME>``.
-
-    ``whatsapp_environment`` is added to the environment of the host processes only: proxy, trusted certificates
-    and the like. Empty means the real WhatsApp.
-    """
+    """The runner's settings, each from the environment variable ``RECADO_<NAME>``."""
 
     model_config = SettingsConfigDict(env_prefix="RECADO_", extra="ignore")
 
-    stage: str = "local"
-    shard_id: str
-    shard_queue_url: Annotated[str, Field(pattern=r"^[^{}]*\{shard_id\}[^{}]*$")]
-    ingest_queue_url: str
-    vault_bucket: str
-    kms_key_id: str
-    runner_directory: Path
-    sessions_per_host: Annotated[int, Field(ge=1, le=200)] = 50
-    spare_hosts: Annotated[int, Field(ge=0, le=4)] = 1
-    host_most_descriptors: Annotated[int, Field(ge=10)] = 2000
-    host_most_threads: Annotated[int, Field(ge=2)] = 600
-    host_most_memory_mb: Annotated[int, Field(ge=80)] = 750
-    host_rest_seconds: Annotated[float, Field(ge=0)] = 300.0
-    session_starts_per_second: Annotated[float, Field(gt=0)] = 20.0
-    health_host: str = "127.0.0.1"
-    health_port: int = 0
-    send_gap_seconds: tuple[float, float] = SendLimits().gap
-    send_per_hour: Annotated[int, Field(ge=0, description="0 for no limit")] = SendLimits().per_hour or 0
-    cold_per_day: tuple[tuple[int, int], ...] = SendLimits().cold_per_day
-    typing_seconds: tuple[float, float] = SendLimits().typing
-    connect_backoff_seconds: tuple[float, float] = (2.0, 300.0)
-    connect_attempts: Annotated[int, Field(ge=3)] = 30
-    connect_patience_seconds: Annotated[float, Field(gt=0)] = 300.0
-    silent_after_keepalives: Annotated[int, Field(ge=1)] = 3
-    silent_after_seconds: Annotated[float, Field(gt=0)] = 120.0
-    status_seconds: Annotated[float, Field(gt=0)] = 10.0
-    reread_seconds: Annotated[float, Field(gt=0)] = 60.0
-    liveness_seconds: Annotated[float, Field(gt=0)] = 30.0
-    spill_after_seconds: Annotated[float, Field(ge=0)] = 5.0
-    shutdown_seconds: Annotated[float, Field(gt=0, le=115)] = 100.0
-    command_wait_seconds: Annotated[int, Field(ge=0, le=20)] = 20
-    blocking_calls: Annotated[int, Field(ge=2, le=64)] = 16
-    whatsapp_environment: dict[str, str] = Field(default_factory=dict)
-    # Set by ECS itself, hence its name; empty where there is no ECS.
-    task_metadata_uri: str = Field(default="", validation_alias="ECS_CONTAINER_METADATA_URI_V4")
+    stage: str = Field(default="local", description="The installation's name, as the API's.")
+    shard_id: str = Field(description="The one shard that this task runs.")
+    shard_queue_url: str = Field(
+        pattern=r"^[^{}]*\{shard_id\}[^{}]*$",
+        description="The address of each shard's command queue, with `{shard_id}` where the id belongs.",
+    )
+    ingest_queue_url: str = Field(description="The queue on which facts are handed to the recorder.")
+    vault_bucket: str = Field(description="The bucket of the sessions' credentials and of what is spilled.")
+    kms_key_id: str = Field(description="The KMS key that wraps the data keys.")
+    runner_directory: Path = Field(
+        description="The task's writable folder: sessions, journals, sockets. May be empty at the start."
+    )
+    sessions_per_host: int = Field(
+        default=50, ge=1, le=200, description="How many sessions share a host process, and its fate."
+    )
+    spare_hosts: int = Field(default=1, ge=0, le=4, description="How many hosts are kept ready for the next sessions.")
+    host_most_descriptors: int = Field(
+        default=2000, ge=10, description="From so many open files on a host is replaced."
+    )
+    host_most_threads: int = Field(default=600, ge=2, description="From so many threads on a host is replaced.")
+    host_most_memory_mb: int = Field(
+        default=750, ge=80, description="From so much memory on, in MiB, a host is replaced."
+    )
+    host_rest_seconds: float = Field(
+        default=300.0, ge=0, description="Younger hosts are never replaced, whatever they measure."
+    )
+    session_starts_per_second: float = Field(
+        default=20.0, gt=0, description="How fast sessions are started, so that a restart is no storm of log-ins."
+    )
+    health_host: str = Field(default="127.0.0.1", description="The address on which the health page listens.")
+    health_port: int = Field(default=0, description="Its port; 0 for any.")
+    send_gap_seconds: tuple[float, float] = Field(
+        default=SendLimits().gap, description="Least and most seconds between two sends of a channel."
+    )
+    send_per_hour: int = Field(
+        default=SendLimits().per_hour or 0, ge=0, description="Most sends of a channel in any hour; 0 for no limit."
+    )
+    cold_per_day: tuple[tuple[int, int], ...] = Field(
+        default=SendLimits().cold_per_day,
+        description="Pairs: days since pairing, strangers who may be written to a day from then on; [] for no limit.",
+    )
+    typing_seconds: tuple[float, float] = Field(
+        default=SendLimits().typing, description="Least and most seconds for which typing is shown before a text."
+    )
+    connect_backoff_seconds: tuple[float, float] = Field(
+        default=(2.0, 300.0), description="First and longest wait between attempts to connect."
+    )
+    connect_attempts: int = Field(
+        default=30, ge=3, description="After so many failed attempts in a row a channel is `failed`."
+    )
+    connect_patience_seconds: float = Field(
+        default=300.0, gt=0, description="For how long one attempt may take to connect."
+    )
+    silent_after_keepalives: int = Field(
+        default=3,
+        ge=1,
+        description="So many unanswered keep-alives in a row, and the next setting, mean a dead connection.",
+    )
+    silent_after_seconds: float = Field(
+        default=120.0, gt=0, description="So long without a frame, and the setting before, mean a dead connection."
+    )
+    status_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long a host may take to say how it is.",
+    )
+    reread_seconds: float = Field(
+        default=60.0, gt=0, description="How often channels and outboxes are read without being asked to."
+    )
+    liveness_seconds: float = Field(
+        default=30.0, gt=0, description="How often it is written down that a channel is alive."
+    )
+    spill_after_seconds: float = Field(
+        default=5.0, ge=0, description="What the queue has not taken for so long is spilled to S3."
+    )
+    shutdown_seconds: float = Field(
+        default=100.0, gt=0, le=115, description="How long putting sessions away may take; Fargate gives 120 s in all."
+    )
+    command_wait_seconds: int = Field(
+        default=20, ge=0, le=20, description="How long one poll of the command queue waits."
+    )
+    blocking_calls: int = Field(default=16, ge=2, le=64, description="How many calls to AWS run at the same time.")
+    whatsapp_environment: dict[str, str] = Field(
+        default_factory=dict,
+        description="Variables for the host processes only: proxy, certificates and the like; {} is the real WhatsApp.",
+    )
+    task_metadata_uri: str = Field(
+        default="",
+        validation_alias="ECS_CONTAINER_METADATA_URI_V4",
+        description="Where ECS tells a task about itself; set by ECS, empty where there is none.",
+    )
 
     @property
     def monitor_limits(self) -> MonitorLimits:

@@ -19,8 +19,14 @@ class WrongEnvironmentError(Exception):
 class HostSettings:
     """The command line of a host.
 
-    ``socket`` is the inherited descriptor to the supervisor, whose process id is ``parent``; ``deadline`` is the file
-    with the lease's deadline, if sends shall be fenced by it.
+    Attributes:
+        socket: the inherited descriptor that leads to the supervisor.
+        parent: the supervisor's process id; a host ends with it.
+        directory: where the sessions' databases are, ours alone (0700).
+        journal: the file in which it writes down what it saw.
+        sessions: how many it may hold.
+        pairing: whether it is there to link one phone and end.
+        deadline: the file with the lease's deadline, if sends shall be fenced by it.
     """
 
     socket: int

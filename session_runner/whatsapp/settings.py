@@ -5,8 +5,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class CommandLineSettings(BaseSettings):
-    """``RECADO_WHATSAPP_ENVIRONMENT``: variables for the host's exec as JSON; empty means the real WhatsApp."""
+    """What the command line passes on to the host that it starts."""
 
     model_config = SettingsConfigDict(env_prefix="RECADO_", extra="ignore")
 
-    whatsapp_environment: dict[str, str] = Field(default_factory=dict)
+    whatsapp_environment: dict[str, str] = Field(
+        default_factory=dict, description="Variables for the host's exec; empty means the real WhatsApp."
+    )
