@@ -38,6 +38,7 @@ from recado.kernel.errors import (
 )
 from recado.messages import service as messages
 from recado.messages.model import Accepted, Direction, Message, Party, SendRequest
+from recado.messages.status import MessageStatus
 
 router = APIRouter(prefix="/v1/clinics/{clinic_id}", tags=["messages"])
 
@@ -199,6 +200,7 @@ def _canonical(body: NewMessage) -> bytes:
 
 def show_message(message: Message) -> MessageAnswer:
     """Return the wire shape of a message."""
+    queued = message.status is MessageStatus.QUEUED
     return MessageAnswer.model_validate(
         {
             "message_id": message.message_id,
@@ -216,8 +218,9 @@ def show_message(message: Message) -> MessageAnswer:
             "whatsapp_id": message.whatsapp_id,
             "code": message.code,
             "resends": message.resends,
-            "held_reason": message.held_reason,
-            "not_before": message.not_before,
+            # Of one that evidence ended while it was held, the hold is still written.
+            "held_reason": message.held_reason if queued else None,
+            "not_before": message.not_before if queued else None,
             "offline": message.offline,
             "timestamp": message.timestamp,
             "valid_until": message.valid_until,

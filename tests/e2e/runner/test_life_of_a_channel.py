@@ -165,11 +165,11 @@ def test_a_refused_send_fails_with_whatsapps_code(platform: Platform) -> None:
     async def scenario(platform: Platform) -> None:
         await platform.start()
         channel = await platform.link(await platform.clinic("Aurora"), CLINIC)
-        platform.simulator.post(f"/phones/{CLINIC}/send-error", code=463, count=1)
+        platform.simulator.post(f"/phones/{CLINIC}/send-error", code=479, count=1)
         message = await platform.send(channel, f"+{PATIENT}", "fria")
         await platform.eventually(lambda: platform.facts(channel, "message.result"), "it fails")
         failed = await platform.message(message)
-        assert (failed.status, failed.code) == (MessageStatus.FAILED, "463")
+        assert (failed.status, failed.code) == (MessageStatus.FAILED, "479")
 
     play(platform, scenario)
 

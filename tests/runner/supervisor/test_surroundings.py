@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from recado.messages.limits import UNLIMITED, SendLimits
 from session_runner import health as module
 from session_runner.health import Health
 from session_runner.pacing import Pacer
@@ -39,7 +40,14 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_pace_is_a_humans_unless_somebody_says_otherwise() -> None:
-    assert RunnerSettings(**REQUIRED).send_gap_seconds == (3.0, 8.0)
+    settings = RunnerSettings(**REQUIRED)
+    assert settings.send_limits == SendLimits()
+    assert settings.send_limits.gap == (3.0, 8.0)
+
+
+def test_every_limit_can_be_taken_away() -> None:
+    free = {"send_gap_seconds": (0, 0), "send_per_hour": 0, "cold_per_day": (), "typing_seconds": (0, 0)}
+    assert RunnerSettings(**REQUIRED | free).send_limits == UNLIMITED
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,9 @@ def test_the_pace_is_a_humans_unless_somebody_says_otherwise() -> None:
     [
         {"shard_queue_url": "https://queue/1"},
         {"send_gap_seconds": (8, 3)},
+        {"typing_seconds": (4, 1)},
+        {"cold_per_day": ((7, 5), (0, 1))},
+        {"cold_per_day": ((0, -1),)},
         {"sessions_per_host": 0},
         {"shutdown_seconds": 200},
     ],

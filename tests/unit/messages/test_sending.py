@@ -1,5 +1,7 @@
 """The sender's conditional writes."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -120,6 +122,38 @@ def test_a_message_a_gate_refuses_ends_suppressed_with_the_reason(desk: Desk) ->
     suppressed = service.record_suppressed(_accepted(desk), "opted_out", clock=desk.clock)
     assert (suppressed.status, suppressed.code) == (MessageStatus.SUPPRESSED, "opted_out")
     assert suppressed.history[-1].code == "opted_out"
+
+
+def test_a_held_message_says_why_until_it_is_begun(desk: Desk) -> None:
+    """The hold is on the message and not in its history; beginning to send it takes the hold away."""
+    row, until = _accepted(desk), START + timedelta(hours=24)
+    service.hold(row, "reachout_locked", until)
+    held = desk.get_row(row)
+    assert (held.status, held.held_reason, held.not_before) == (MessageStatus.QUEUED, "reachout_locked", until)
+    assert len(held.history) == 1
+    begun = service.begin_send(row, EPOCH)
+    assert (begun.held_reason, begun.not_before) == (None, None)
+    service.requeue(begun, EPOCH, held_reason="reachout_locked", not_before=until)
+    again = desk.get_row(row)
+    assert (again.status, again.held_reason, again.not_before) == (MessageStatus.QUEUED, "reachout_locked", until)
+
+
+def test_a_held_message_still_expires_and_what_has_ended_is_held_no_more(desk: Desk) -> None:
+    """The end of its time is stronger than the hold."""
+    row = _accepted(desk, ttl_seconds=1)
+    service.hold(row, "cold_budget", START)
+    expired = service.record_expired(row, clock=desk.clock)
+    assert (expired.status, expired.held_reason, expired.not_before) == (MessageStatus.EXPIRED, None, None)
+    with pytest.raises(AlreadySettled):
+        service.hold(row, "cold_budget", START)
+
+
+def test_what_somebody_is_sending_is_not_held(desk: Desk) -> None:
+    """A hold is for queued messages only."""
+    row = _accepted(desk)
+    service.begin_send(row, EPOCH)
+    with pytest.raises(SendingElsewhere):
+        service.hold(row, "cold_budget", START)
 
 
 def test_the_row_of_an_erased_message_can_be_told(desk: Desk, aws: EmulatedAws) -> None:
