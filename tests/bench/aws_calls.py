@@ -28,11 +28,12 @@ from recado.channels import service as channels
 from recado.clinics import service as clinics
 from recado.clinics.model import Scope
 from recado.contacts import service as contacts
-from recado.contacts.model import Resolution
+from recado.contacts.model import KnownBy, Resolution
 from recado.kernel.clock import to_text
 from recado.kernel.envelopes import Entry
 from recado.kernel.ids import Prefix, new_id
 from recado.messages import service as messages
+from recado.messages.limits import UNLIMITED
 from recado.webhooks import service as webhook_rooms
 from recado.webhooks.service import attempts
 from recado.webhooks.transport import Outcome
@@ -107,6 +108,7 @@ class _Scene:
         self.account = account
         self.scratch = scratch
         self.counted = Counted()
+        self.gate = messages.ReachGate(UNLIMITED)
         clinic = clinics.create_clinic("Bench", time_zone="America/Sao_Paulo")
         self.clinic_id = clinic.clinic_id
         _, self.key = clinics.create_api_key(self.clinic_id, "bench", {Scope.MESSAGES_SEND}, None)
@@ -115,6 +117,7 @@ class _Scene:
             self.clinic_id,
             Resolution(PATIENT["e164"], PATIENT["e164"], None, PATIENT["lid"], True, datetime.now(UTC)),
         )
+        contacts.meet(self.clinic_id, PATIENT["e164"], PATIENT["lid"], KnownBy.INBOUND, datetime.now(UTC))
         webhook_rooms.create_endpoint(self.clinic_id, url="https://93.184.215.14/", event_types=["message.*"])
         self.client = TestClient(create_app())
 
@@ -133,7 +136,7 @@ class _Scene:
         host = FakeHost(lambda _: None, 1)
         channel = a_channel(phone=CLINIC_PHONE["e164"], lid=CLINIC_PHONE["lid"])
         line = _Line(host, channel, self.clinic_id, self.channel.channel_id)
-        sender = Sender(line, world.around(messages=messages, contacts=contacts))
+        sender = Sender(line, world.around(messages=messages, contacts=contacts, gate=self.gate))
         sender.begin()
         await until(lambda: bool(world.journal.count()), "the result is in the journal")
         await asyncio.sleep(0.2)
