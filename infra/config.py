@@ -126,7 +126,8 @@ class Stage:
         _require(self.log_retention_days in _LOG_RETENTIONS_DAYS, "log_retention_days", "a retention that AWS offers")
         _require(2 <= self.function_concurrency <= 1_000, "function_concurrency", "between 2 and 1000")
         self._check_shards()
-        _require(1 <= self.event_archive_days <= 365, "event_archive_days", "between 1 and 365")
+        # Whoever counts remembers an event for 7 days: one replayed later would be counted twice.
+        _require(1 <= self.event_archive_days <= 7, "event_archive_days", "between 1 and 7")
         self._check_api()
         self._check_tasks()
         self._check_identity()

@@ -85,7 +85,7 @@ def test_an_undeclared_stage_is_refused_by_name() -> None:
         ({"shards": {"shared": 1}, "requests_per_minute_and_address": 9}, "requests_per_minute_and_address"),
         ({"shards": {"shared": 1}, "requests_per_minute_and_key": 9}, "requests_per_minute_and_key"),
         ({"shards": {"shared": 1}, "trace_aws_calls": "yes"}, "trace_aws_calls"),
-        ({"shards": {"shared": 1}, "event_archive_days": 0}, "event_archive_days"),
+        ({"shards": {"shared": 1}, "event_archive_days": 8}, "event_archive_days"),
         ({"shards": {"shared": 1}, "webhook_retry_gaps": []}, "webhook_retry_gaps"),
         ({"shards": {"shared": 1}, "webhook_retry_gaps": [0, -1]}, "webhook_retry_gaps"),
         ({"shards": {"shared": 1}, "webhook_allowed_networks": ["10.0.0.0/33"]}, "webhook_allowed_networks"),
