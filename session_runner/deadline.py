@@ -29,6 +29,11 @@ class LeaseDeadline:
         """Move the deadline to ``until``, in seconds of ``time.monotonic``; an earlier moment fences at once."""
         self._memory[:] = _FORMAT.pack(until)
 
+    @property
+    def until(self) -> float:
+        """The moment, in seconds of ``time.monotonic``; 0 if it was never set."""
+        return float(_FORMAT.unpack(self._memory[:])[0])
+
     def passed(self) -> bool:
         """Say whether the deadline is behind us; a deadline never set has passed."""
-        return time.monotonic() >= float(_FORMAT.unpack(self._memory[:])[0])
+        return time.monotonic() >= self.until

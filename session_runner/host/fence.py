@@ -5,8 +5,8 @@ killed at once, a host would lose what waits between the library and the journal
 taken or acknowledged, and the rest is written within moments. Sends, snapshots and starts are refused from the deadline
 on.
 
-Nobody has to tell it. A host that was frozen together with its supervisor wakes up beside it, in any order, and looks
-at the deadline that they share before the supervisor can be asked for anything.
+Nobody has to tell it: supervisor and hosts share the deadline, and each looks for itself. A host that cannot, because
+it is frozen or hangs, is killed by the kernel a little later, well before another task may begin.
 """
 
 import logging
@@ -28,6 +28,9 @@ LOOK_SECONDS = 0.1
 CLOSE_SECONDS = 1.0
 QUIET_SECONDS = 0.3
 DRAIN_SECONDS = 3.0
+# From the deadline to the kernel's SIGKILL: as long as all of the above may take, and half of the ten seconds that lie
+# between the deadline and the earliest take-over.
+GRACE_SECONDS = 5.0
 
 
 class Fence:
@@ -37,14 +40,20 @@ class Fence:
         deadline: the lease's deadline.
         sessions: the sessions that run here.
         end: ends the process; called with whatever was written.
+        kill_at: sets the moment (of ``time.monotonic``) at which the kernel kills the process.
     """
 
     def __init__(
-        self, deadline: LeaseDeadline, sessions: Callable[[], "Sequence[Session]"], end: Callable[[], object]
+        self,
+        deadline: LeaseDeadline,
+        sessions: Callable[[], "Sequence[Session]"],
+        end: Callable[[], object],
+        kill_at: Callable[[float], None],
     ) -> None:
         self._deadline = deadline
         self._sessions = sessions
         self._end = end
+        self._kill_at = kill_at
 
     def begin(self) -> None:
         """Watch from now on."""
@@ -54,11 +63,16 @@ class Fence:
         # Until it is set for the first time there is nothing to lose.
         while self._deadline.passed():
             time.sleep(LOOK_SECONDS)
+        armed = 0.0
         while not self._deadline.passed():
+            if (until := self._deadline.until) > armed:
+                self._kill_at(until + GRACE_SECONDS)
+                armed = until
             time.sleep(LOOK_SECONDS)
         self._strike()
 
     def _strike(self) -> None:
+        self._kill_at(time.monotonic() + GRACE_SECONDS)
         sessions = list(self._sessions())
         logger.warning("the lease's deadline has passed: closing %d connections", len(sessions))
         closing = [threading.Thread(target=session.cut_off, daemon=True) for session in sessions]

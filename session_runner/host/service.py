@@ -13,6 +13,7 @@ from typing import Any
 from recado.kernel.clock import to_text
 from session_runner.deadline import LeaseDeadline
 from session_runner.host.fence import FENCED_STATUS, Fence
+from session_runner.host.last_resort import LastResort
 from session_runner.host.linking import begin_linking, device_data
 from session_runner.host.process import end_process
 from session_runner.host.recording import Recorder
@@ -77,7 +78,7 @@ class HostService:
         if self._deadline is not None:
             # A device that is being linked holds nothing that was acknowledged, and must not come to be linked.
             sessions = list if self._is_pairing_host else self._registry.all
-            Fence(self._deadline, sessions, self._end_fenced).begin()
+            Fence(self._deadline, sessions, self._end_fenced, LastResort().strike_at).begin()
 
     def accept(self, request: Payload) -> None:
         """Take a request; it is answered from another thread."""

@@ -1,5 +1,9 @@
 """A host at the lease's deadline: sockets first, then what they held, then the end; all of it bounded."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -10,6 +14,8 @@ import pytest
 from session_runner.deadline import LeaseDeadline
 from session_runner.host import fence as module
 from session_runner.host.fence import Fence
+
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -54,7 +60,8 @@ class Bench:
         self.sessions = sessions
         self.ended = threading.Event()
         self.written = False
-        Fence(self.deadline, lambda: sessions, self._end).begin()  # type: ignore[arg-type,return-value]
+        self.kills: list[float] = []
+        Fence(self.deadline, lambda: sessions, self._end, self.kills.append).begin()  # type: ignore[arg-type,return-value]
 
     def _end(self) -> None:
         self.written = all(session.incoming.quiet_seconds > 0 for session in self.sessions)
@@ -76,6 +83,9 @@ def test_it_ends_when_all_is_written_and_not_before(tmp_path: Path) -> None:
     assert bench.strike() >= 0.35
     assert all(session.closed for session in bench.sessions)
     assert bench.written
+    # Moved with the deadline; and in the end from the moment at which the host itself noticed.
+    renewed, noticed = bench.kills
+    assert renewed > noticed
 
 
 @pytest.mark.parametrize("session", [FakeSession(closing_seconds=3.0), FakeSession(writing_seconds=3.0)])
@@ -90,3 +100,27 @@ def test_a_deadline_that_is_not_set_yet_is_none(tmp_path: Path) -> None:
     assert not bench.ended.wait(0.2)
     bench.deadline.extend(time.monotonic() + 0.1)
     assert bench.ended.wait(5)
+
+
+def _in_a_process(code: str) -> subprocess.Popen[bytes]:
+    program = f"import time\nfrom session_runner.host.last_resort import LastResort\nlast = LastResort()\n{code}"
+    return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE)
+
+
+def test_the_last_resort_kills_a_process_that_is_frozen() -> None:
+    """It need not run, not even a signal handler of it: so nothing of it goes on after the freeze."""
+    process = _in_a_process("last.strike_at(time.monotonic() + 0.5); print('set', flush=True); time.sleep(30)")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"set\n"
+    os.kill(process.pid, signal.SIGSTOP)
+    assert process.wait(5) == -signal.SIGKILL
+
+
+def test_the_last_resort_can_be_put_off_again_and_again() -> None:
+    """As often as the lease is renewed; and a moment that is past strikes at once."""
+    process = _in_a_process(
+        "for _ in range(6): last.strike_at(time.monotonic() + 0.3); time.sleep(0.1)\n"
+        "print('alive', flush=True); last.strike_at(0.0); time.sleep(30)"
+    )
+    out, _ = process.communicate(timeout=5)
+    assert (out, process.returncode) == (b"alive\n", -signal.SIGKILL)
