@@ -38,7 +38,7 @@ class ConnectProxy:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                proxy._serve(self.connection)  # noqa: SLF001
+                proxy._serve(self.connection)
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = True

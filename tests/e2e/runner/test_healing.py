@@ -1,7 +1,7 @@
 """Deaf sessions, hung and starved hosts, dead event pumps, stuck dials: noticed and healed with the real client.
 
-One scenario, because the deaf session takes its time: the client itself notices a missing answer to its keep-alive after
-30 to 40 s, and nothing shortens that. Everything else happens meanwhile to other channels.
+One scenario, because the deaf session takes its time: the client itself notices a missing answer to its keep-alive
+after 30 to 40 s, and nothing shortens that. Everything else happens meanwhile to other channels.
 """
 
 import asyncio
