@@ -1,19 +1,8 @@
 """Rights, named after what a function or a runner does with a thing. None to scan a table exists here, on purpose."""
 
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
-
-_READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:ConditionCheckItem")
-_WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
-
-
-def allow_reading_and_writing(grantee: iam.IGrantable, *tables: dynamodb.ITable) -> None:
-    """Let it read and write items by key and index."""
-    for table in tables:
-        _allow(grantee, (*_READ, *_WRITE), table.table_arn, f"{table.table_arn}/index/*")
 
 
 def allow_sending(grantee: iam.IGrantable, queue: sqs.IQueue) -> None:
@@ -66,18 +55,6 @@ def allow_keeping_sessions(grantee: iam.IGrantable, vault: s3.IBucket, clinic_id
     _allow(grantee, ("s3:GetObject", "s3:PutObject"), f"{vault.bucket_arn}/clinic/{clinic_id or '*'}/*")
     # No call shows it: without it S3 answers 403 instead of 404 for a session that is not there yet.
     _allow(grantee, ("s3:ListBucket",), vault.bucket_arn)
-
-
-def allow_data_at_rest(grantee: iam.IGrantable, key: kms.IKey, region: str) -> None:
-    """Let DynamoDB, SQS and S3 use the key in its name; it gets nothing itself from KMS by this."""
-    services = [f"{service}.{region}.amazonaws.com" for service in ("dynamodb", "sqs", "s3")]
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-            resources=[key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": services}},
-        )
-    )
 
 
 def _allow(grantee: iam.IGrantable, actions: tuple[str, ...], *resources: str) -> None:

@@ -7,9 +7,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.config import Shard, Stage
-from infra.constructs import grants
+from infra.constructs import encryption_grants, grants
 from infra.constructs.acknowledged import acknowledge
 from infra.constructs.environment import Environment
+from infra.constructs.item_grants import allow_items, allow_queries
 from infra.constructs.key_grants import allow_making_keys
 from infra.constructs.network import Network
 from infra.constructs.spill_grants import allow_spilling
@@ -93,13 +94,18 @@ class ShardService(Construct):
             assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
         )
         tables = data.tables
-        grants.allow_reading_and_writing(role, tables["core"], tables["messages"], tables["runtime"])
+        allow_items(role, tables["core"], "GetItem", "PutItem", "UpdateItem", "DeleteItem")
+        allow_queries(role, tables["core"], "by_shard", leading=[self._shard.shard_id])
+        allow_items(role, tables["messages"], "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        allow_items(role, tables["runtime"], "GetItem", "PutItem", "UpdateItem", "DeleteItem")
         grants.allow_receiving(role, messaging.commands[self._shard.shard_id])
         grants.allow_sending(role, messaging.ingest.queue)
         grants.allow_keeping_sessions(role, data.vault, self._shard.clinic_id)
         allow_making_keys(role, tables["keys"], data.key, clinic=self._shard.clinic_id)
         allow_spilling(role, data.vault, self._shard.shard_id)
-        grants.allow_data_at_rest(role, data.key, data.region)
+        encryption_grants.allow_reading_through(role, data.key, data.region, "dynamodb")
+        encryption_grants.allow_writing_through(role, data.key, data.region, "sqs")
+        encryption_grants.allow_writing_through(role, data.key, data.region, "s3")
         # Whether the task before it has stopped: then it need not wait for the lease.
         tasks = role.stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
         role.add_to_policy(iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=[tasks]))

@@ -15,7 +15,7 @@ from tests.support.policies.evaluation import Decision, Request, Statement, deci
 from tests.support.policies.recording import CLINIC_ROLE
 from tests.support.policies.requests import arns
 from tests.support.policies.suites import recorded_calls
-from tests.support.policies.templates import Function, ResolvedTemplates, Role
+from tests.support.policies.templates import Function, ResolvedTemplates, Role, Task
 from tests.support.policies.unseen import of_calls, of_function
 
 CLINIC_ACCESS = "clinic-access"
@@ -39,7 +39,7 @@ def resolved(prod: Templates) -> ResolvedTemplates:
     return ResolvedTemplates(prod.stacks)
 
 
-def translated(requests: Iterable[Request], function: Function) -> Iterator[Request]:
+def translated(requests: Iterable[Request], function: Function | Task) -> Iterator[Request]:
     """Put the deployed resources into the place of those of the tests, by the settings that name them."""
     deployed = arns(function.environment)
     test = arns({**ENVIRONMENT, "RECADO_CLINIC_ROLE_ARN": CLINIC_ROLE})
@@ -47,7 +47,7 @@ def translated(requests: Iterable[Request], function: Function) -> Iterator[Requ
         for setting, arn in test.items():
             rest = request.resource.removeprefix(arn)
             if rest != request.resource and (not rest or rest.startswith("/")):
-                assert setting in deployed, f"functions/{function.name} uses {setting}, which it is not told"
+                assert setting in deployed, f"{function.name} uses {setting}, which it is not told"
                 yield replace(request, resource=deployed[setting] + rest)
                 break
         else:
@@ -71,14 +71,14 @@ def _needed(name: str, resolved: ResolvedTemplates) -> tuple[Role, list[Request]
     made += [unseen.request for unseen in of_calls(list(made), key)]
     if not fenced:
         made += [unseen.request for unseen in of_function(function, key)]
-    return role, _distinct(made)
+    return role, distinct(made)
 
 
 def _key_of(resolved: ResolvedTemplates) -> str:
     return arns(resolved.functions()["api"].environment)["RECADO_KMS_KEY_ID"]
 
 
-def _distinct(requests: Iterable[Request]) -> list[Request]:
+def distinct(requests: Iterable[Request]) -> list[Request]:
     return list({repr(request): request for request in requests}.values())
 
 
@@ -96,7 +96,7 @@ def test_removing_any_one_right_would_be_noticed(resolved: ResolvedTemplates, na
     role, needed = _needed(name, resolved)
     needless = [
         f"{action} on {resource}"
-        for action, resource, statements in _with_one_right_less(role.statements)
+        for action, resource, statements in with_one_right_less(role.statements)
         if all(decide(statements, request) is Decision.ALLOWED for request in needed)
     ]
     assert needless == []
@@ -129,7 +129,7 @@ def test_every_star_has_its_reason(resolved: ResolvedTemplates, name: str) -> No
     """Stars in actions and resources are on a list."""
     role, _ = _needed(name, resolved)
     for statement in role.statements:
-        for text in (*_listed(statement["Action"]), *_listed(statement["Resource"])):
+        for text in (*listed(statement["Action"]), *listed(statement["Resource"])):
             if "*" in text:
                 assert [pattern for pattern in WILDCARDS if re.fullmatch(pattern, text)], text
 
@@ -140,13 +140,13 @@ def test_the_functions_do_not_share_a_role(resolved: ResolvedTemplates) -> None:
     assert len({function.role.arn for function in functions}) == len(functions)
 
 
-def _with_one_right_less(statements: Iterable[Statement]) -> Iterator[tuple[str, str, list[Statement]]]:
+def with_one_right_less(statements: Iterable[Statement]) -> Iterator[tuple[str, str, list[Statement]]]:
     """Yield every allowed action and resource with the statements that lack just this pair."""
     whole = list(statements)
     for place, statement in enumerate(whole):
         if statement["Effect"] != "Allow":
             continue
-        pairs = [(a, r) for a in _listed(statement["Action"]) for r in _listed(statement["Resource"])]
+        pairs = [(a, r) for a in listed(statement["Action"]) for r in listed(statement["Resource"])]
         for removed in pairs:
             rest: list[Mapping[str, Any]] = [
                 {**statement, "Action": action, "Resource": resource}
@@ -156,5 +156,5 @@ def _with_one_right_less(statements: Iterable[Statement]) -> Iterator[tuple[str,
             yield (*removed, [*whole[:place], *rest, *whole[place + 1 :]])
 
 
-def _listed(value: Any) -> list[str]:
+def listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)

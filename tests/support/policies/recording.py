@@ -1,14 +1,16 @@
 """Records the AWS calls of the product while test suites run: ``python -m pytest -p tests.support.policies.recording``.
 
 A call belongs to the function (or to the runner) whose file stands nearest in the stack of the thread that makes it.
-Where a test's file stands nearer, as when it sets things up, the call belongs to nobody and is left out. Each call is
-also ascribed to the clinic whose credentials it was signed with, as STS gave them out.
+Where a test's file stands nearer, as when it sets things up, the call belongs to nobody and is left out. What a pool's
+thread does belongs to whoever asked for it. Each call is also ascribed to the clinic whose credentials it was signed
+with, as STS gave them out.
 """
 
 import json
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ CLINIC_ROLE = "arn:aws:iam::123456789012:role/recado-test-clinic-access"
 _FUNCTIONS = f"{CHECKOUT}/functions/"
 _RUNNER = f"{CHECKOUT}/session_runner/"
 _TESTS = f"{CHECKOUT}/tests/"
+_asked_by = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,12 @@ class Recorder:
             return answer
 
         patch.setattr(BaseClient, "_make_api_call", recorded)
+        submit = ThreadPoolExecutor.submit
+
+        def submitted(pool: ThreadPoolExecutor, do: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+            return submit(pool, _in_the_name_of, _process(), do, *args, **named)
+
+        patch.setattr(ThreadPoolExecutor, "submit", submitted)
 
     def _record(self, process: str, client: Any, operation: str, parameters: Any) -> None:
         service = client.meta.service_model.service_name
@@ -96,6 +105,14 @@ class Recorder:
             self.calls[json.dumps(call, sort_keys=True)] = call
 
 
+def _in_the_name_of(process: str | None, do: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    before, _asked_by.process = getattr(_asked_by, "process", None), process
+    try:
+        return do(*args, **named)
+    finally:
+        _asked_by.process = before
+
+
 def _process() -> str | None:
     frame: Any = sys._getframe(2)
     while frame is not None:
@@ -104,10 +121,11 @@ def _process() -> str | None:
             return str(file[len(_FUNCTIONS) :].partition("/")[0])
         if file.startswith(_RUNNER):
             return "session_runner"
-        if file.startswith(_TESTS):
+        if file.startswith(_TESTS) and file != __file__:
             return None
         frame = frame.f_back
-    return None
+    asked_by: str | None = getattr(_asked_by, "process", None)
+    return asked_by
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

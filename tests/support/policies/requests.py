@@ -42,7 +42,9 @@ def arns(environment: Mapping[str, str]) -> dict[str, str]:
         elif name.endswith("_BUCKET"):
             found[name] = f"arn:aws:s3:::{value}"
         elif name == "RECADO_SHARD_QUEUE_URL":
-            declared = ShardSettings(shards=environment["RECADO_SHARDS"], shard_queue_url=value)
+            # A runner is told its own shard only.
+            own = environment.get("RECADO_SHARD_ID", "").removeprefix("shard-")
+            declared = ShardSettings(shards=environment.get("RECADO_SHARDS", own), shard_queue_url=value)
             for shard_id in declared.shard_ids:
                 found[f"{name}/{shard_id}"] = queue_arn(declared.queue_url_of(shard_id))
         elif name.endswith("_QUEUE_URL"):
@@ -117,7 +119,13 @@ def _query_request(given: Parameters) -> Request:
 
 def _sqs(operation: str, given: Parameters) -> Iterator[Request]:
     action = operation.removesuffix("Batch")
-    if action not in {"SendMessage", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility"}:
+    if action not in {
+        "SendMessage",
+        "ReceiveMessage",
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "ChangeMessageVisibility",
+    }:
         raise NotImplementedError(f"sqs:{operation}")
     yield Request(f"sqs:{action}", queue_arn(given["QueueUrl"]))
 

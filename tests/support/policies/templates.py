@@ -64,6 +64,27 @@ class Function:
     traced: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A shard's task of the templates.
+
+    Attributes:
+        name: the shard's id.
+        role: the program's.
+        execution_role: that of ECS, for starting it.
+        repository: the ARN of the image's repository.
+        cluster: the name of the cluster in which it runs.
+    """
+
+    name: str
+    role: Role
+    execution_role: Role
+    environment: Mapping[str, str]
+    repository: str
+    log_group: str
+    cluster: str
+
+
 class ResolvedTemplates:
     """The templates of a stage, whose references to each other are known.
 
@@ -94,6 +115,26 @@ class ResolvedTemplates:
                     tuple(self._destinations(stack, name)),
                     properties.get("TracingConfig", {}).get("Mode") == "Active",
                 )
+        return found
+
+    def tasks(self) -> dict[str, Task]:
+        """Return the tasks of the shards by shard id."""
+        clusters = [self._name(stack, name) for stack, name, _ in self._all("AWS::ECS::Cluster")]
+        found = {}
+        for stack, _, properties in self._all("AWS::ECS::TaskDefinition"):
+            (container,) = properties["ContainerDefinitions"]
+            told = {entry["Name"]: self._text(stack, entry["Value"]) for entry in container["Environment"]}
+            image = self._text(stack, container["Image"])
+            name = told["RECADO_SHARD_ID"]
+            found[name] = Task(
+                name,
+                self.role(stack, properties["TaskRoleArn"]["Fn::GetAtt"][0]),
+                self.role(stack, properties["ExecutionRoleArn"]["Fn::GetAtt"][0]),
+                told,
+                f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{image.partition('/')[2].rpartition(':')[0]}",
+                self._text(stack, container["LogConfiguration"]["Options"]["awslogs-group"]),
+                clusters[0],
+            )
         return found
 
     def role_at(self, arn: str) -> Role:
@@ -160,6 +201,8 @@ class ResolvedTemplates:
         if kind == "Fn::If":
             # Which it will be is known only at the deployment: the longer one, for what has to fit somewhere.
             return max((self._value(stack, each) for each in target[1:]), key=lambda found: len(str(found)))
+        if kind == "Fn::Sub":
+            return re.sub(r"\$\{([^}]+)\}", lambda found: str(self._ref(stack, found[1])), target)
         raise NotImplementedError(kind)
 
     def _ref(self, stack: str, name: str) -> str:

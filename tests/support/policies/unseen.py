@@ -5,11 +5,11 @@ neither missing where its cause is nor kept where its cause is gone.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.support.policies.evaluation import Request
 from tests.support.policies.requests import ACCOUNT, REGION
-from tests.support.policies.templates import Function
+from tests.support.policies.templates import Function, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ def of_calls(requests: Iterable[Request], key: str) -> Iterator[Unseen]:
         elif request.action == "sqs:SendMessage":
             yield _through("sqs", key, "kms:GenerateDataKey", "SQS makes the key under which it stores a message")
             yield _through("sqs", key, "kms:Decrypt", "SQS opens the key that it reuses for five minutes")
+        elif request.action == "kms:GenerateDataKey":
+            yield Unseen(
+                replace(request, action="kms:Decrypt"), "the next process opens the data key that this one has made"
+            )
         elif service == "s3" and action == "PutObject":
             yield _through("s3", key, "kms:GenerateDataKey", "S3 makes the key under which it stores an object")
         elif service == "s3" and action == "GetObject":
@@ -61,6 +65,25 @@ def of_function(function: Function, key: str) -> Iterator[Unseen]:
     if function.traced:
         for action in ("PutTraceSegments", "PutTelemetryRecords"):
             yield Unseen(Request(f"xray:{action}", "*"), "Lambda sends traces in the function's name")
+
+
+def of_task(task: Task) -> Iterator[Unseen]:
+    """Yield what a runner does that no suite calls for real."""
+    one = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{task.cluster}/0123456789abcdef0123456789abcdef"
+    yield Unseen(Request("ecs:DescribeTasks", one), "it asks whether the task before it has stopped")
+
+
+def of_execution(task: Task) -> Iterator[Unseen]:
+    """Yield what ECS does before and beside a task, in the name of the execution role.
+
+    From https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    """
+    yield Unseen(Request("ecr:GetAuthorizationToken", "*"), "the registry's password; it belongs to no repository")
+    for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
+        yield Unseen(Request(f"ecr:{action}", task.repository), "Fargate fetches the image")
+    log = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{task.log_group}:log-stream:runner/runner/0123456789abcdef"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield Unseen(Request(f"logs:{action}", log), "the awslogs driver writes the container's output")
 
 
 def _through(service: str, key: str, action: str, reason: str) -> Unseen:
