@@ -20,6 +20,7 @@ from infra.stacks.budget import BudgetStack
 from infra.stacks.data import DataStack
 from infra.stacks.identity import IdentityStack
 from infra.stacks.messaging import MessagingStack
+from infra.stacks.observability import ObservabilityStack
 from infra.stacks.sessions import SessionsStack
 from infra.stacks.workers import WorkersStack
 
@@ -34,6 +35,8 @@ def build(app: App, stage: Stage, assets: Assets) -> None:
     WorkersStack(app, f"{prefix}-workers", stage=stage, assets=assets, data=data, messaging=messaging)
     if stage.session_tasks:
         SessionsStack(app, f"{prefix}-sessions", stage=stage, assets=assets, data=data, messaging=messaging)
+    if stage.observed:
+        ObservabilityStack(app, f"{prefix}-observability", stage=stage, topic=messaging.alarms)
     if stage.monthly_budget is not None:
         BudgetStack(app, f"{prefix}-budget", stage=stage)
     Tags.of(app).add("recado:stage", stage.name)

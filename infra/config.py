@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from typing import Any, Literal, Self, cast
 
+from infra.alarm_thresholds import AlarmThresholds
 from infra.task_sizes import is_offered
 
 # The schedule of the design, 10.: a little over three days, as Standard Webhooks recommends.
@@ -79,6 +80,8 @@ class Stage:
         trace_aws_calls: whether the API's traces also show its calls to AWS; a cold start then takes longer.
         event_archive_days: how long the bus keeps events for a replay.
         function_concurrency: how many batches of one queue are handled at once, 2 or more (a limit of SQS mappings).
+        observed: whether there are dashboards and alarms; off where nothing makes metrics of what processes write.
+        alarms: from where on an alarm rings.
         alarm_email: who hears of alarms.
         monthly_budget: US dollars a month; ``alarm_email`` hears of 80 % spent and of more than all foreseen.
     """
@@ -109,6 +112,8 @@ class Stage:
     trace_aws_calls: bool = False
     event_archive_days: int = 7
     function_concurrency: int = 20
+    observed: bool = True
+    alarms: AlarmThresholds = field(default_factory=AlarmThresholds)
     alarm_email: str | None = None
     monthly_budget: int | None = None
 
@@ -159,7 +164,7 @@ class Stage:
             _require(10 <= getattr(self, name) <= 2_000_000_000, name, "between 10 and 2000000000")
 
     def _check_tasks(self) -> None:
-        for name in ("session_tasks", "container_insights", "keep_data"):
+        for name in ("session_tasks", "container_insights", "keep_data", "observed"):
             _require(isinstance(getattr(self, name), bool), name, "true or false")
         _require(
             is_offered(self.task_cpu, self.task_memory),
@@ -176,6 +181,8 @@ class Stage:
             _require(bool(_SIGN_IN_URL.fullmatch(url)), "dashboard_urls", "https, or http://localhost; no fragment")
 
     def _check_budget(self) -> None:
+        wrong = self.alarms.wrong()
+        _require(wrong is None, f"alarms.{wrong}", "more than 0, and a share at most 100")
         if self.monthly_budget is not None:
             amount = self.monthly_budget
             _require(isinstance(amount, int) and amount >= 1, "monthly_budget", "whole US dollars, at least 1")
@@ -224,8 +231,12 @@ class Stage:
         for key in ("webhook_retry_gaps", "webhook_allowed_networks", "dashboard_urls"):
             if key in settings:
                 settings[key] = tuple(settings[key])
+        alarms = settings.pop("alarms", {})
+        known = {declared.name for declared in fields(AlarmThresholds)}
+        _require(isinstance(alarms, dict) and alarms.keys() <= known, "alarms", f"some of {', '.join(sorted(known))}")
         return cls(
             name=name,
+            alarms=AlarmThresholds(**alarms),
             shared_shards=cast("int", shared),
             retired_shards=tuple(cast("list[int]", retired or ())),
             dedicated_clinics=tuple(cast("list[str]", dedicated or ())),

@@ -43,6 +43,7 @@ class Measuring:
         self._pool = pool
         self._publisher = publisher
         self._clock = clock
+        self._since = clock.monotonic()
         self._seen: set[ChannelState] = set()
 
     async def run(self) -> None:
@@ -59,6 +60,7 @@ class Measuring:
         self._seen |= set(states)
         for state in self._seen:
             self._metrics.gauge("Sessions", states[state], event_type=state.value)
+        self._metrics.gauge("TaskSeconds", self._clock.monotonic() - self._since, unit=MetricUnit.Seconds)
         wanted = Counter(self._wanted())
         self._metrics.gauge("SessionsWanted", wanted.total())
         self._metrics.gauge("SessionsDown", wanted.total() - wanted[ChannelState.CONNECTED])

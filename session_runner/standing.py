@@ -142,6 +142,7 @@ class Standing:
     ) -> None:
         """State the channel's new state as a fact."""
         self.view.reported = state
+        self.around.logger.info("channel state", extra=self.fields(state=state.value, reason=reason))
         linked = is_paired(self.channel, self.view)
         banned_until = self.view.banned_until if state is ChannelState.BANNED else None
         await self.around.facts.channel_state(

@@ -65,5 +65,5 @@ def _measure(status: int, seconds: float, *, waits: bool) -> None:
     One that was asked to wait for something is no measure of how fast the API is.
     """
     _metrics.add_metric(f"Requests{status // 100}xx", MetricUnit.Count, 1)
-    name = "WaitMilliseconds" if waits else "RequestMilliseconds"
-    _metrics.add_metric(name, MetricUnit.Milliseconds, round(seconds * 1000, 1))
+    milliseconds = round(seconds * 1000, 1)
+    _metrics.add_metric("WaitMilliseconds" if waits else "RequestMilliseconds", MetricUnit.Milliseconds, milliseconds)

@@ -8,6 +8,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.alarms import described
+
 # Lambda's advice for SQS sources, so that batches that were throttled are not handed out twice.
 VISIBILITY_TIMES_TIMEOUT = 6
 _DEAD_LETTERS_KEPT_DAYS = 14
@@ -48,7 +50,11 @@ class DeadLetters(Construct):
             self,
             "Alarm",
             alarm_name=f"{name}-dead-letters",
-            alarm_description=f"Messages of {name} were given up; they are kept for {_DEAD_LETTERS_KEPT_DAYS} days.",
+            alarm_description=described(
+                f"Messages of {name} were given up; they are kept for {_DEAD_LETTERS_KEPT_DAYS} days. Mend what they "
+                "failed at, then hand them out again.",
+                "dead-letters",
+            ),
             metric=self.queue.metric_approximate_number_of_messages_visible(
                 period=Duration.minutes(1), statistic="Maximum"
             ),

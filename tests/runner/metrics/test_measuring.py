@@ -23,9 +23,12 @@ def _written(sessions: list[Any]) -> dict[str, Any]:
     carrying.sessions = {str(number): session for number, session in enumerate(sessions)}
     publisher: Any = SimpleNamespace(pending=0, oldest_at=None)
     pool: Any = SimpleNamespace(seats=[])
-    Measuring(
-        metrics, lambda: carrying.states, pool, publisher, FixedClock(), wanted=lambda: carrying.wanted_states
-    ).measure()
+    clock = FixedClock()
+    measuring = Measuring(
+        metrics, lambda: carrying.states, pool, publisher, clock, wanted=lambda: carrying.wanted_states
+    )
+    clock.advance(90)
+    measuring.measure()
     metrics.flush()
     (whole,) = [line for line in map(json.loads, lines) if "event_type" not in line]
     return cast("dict[str, Any]", whole)
@@ -47,6 +50,7 @@ def test_only_sessions_that_are_meant_to_be_connected_can_be_down() -> None:
 
 
 def test_an_empty_shard_says_that_it_is_there() -> None:
-    """The alarm on a silent shard looks for ``Hosts``; the share of sessions that are down needs both numbers."""
+    """The alarm on a silent shard looks for ``Hosts``; that on sessions that are down needs the other three."""
     written = _written([])
+    assert written["TaskSeconds"] == [90.0]
     assert (written["Hosts"], written["SessionsWanted"], written["SessionsDown"]) == ([0.0], [0.0], [0.0])
