@@ -12,7 +12,7 @@ RUN_OPTIONS = --state "$(STATE)" \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run stop receiver admin-key phones tour \
-	test test-fast test-e2e lint format layers synth bootstrap diff deploy destroy image bench soak chaos lock clean
+	test test-fast test-e2e lint format layers synth bootstrap diff deploy destroy image bench soak chaos lock settings-page clean
 
 help: ## list the commands
 	@printf 'Recado: two commands are enough on a fresh machine: make run, make test\n\n'
@@ -91,6 +91,9 @@ chaos: setup ## kill, freeze and cut off parts of the platform, and account for 
 
 lock: setup ## lock the newest versions that requirements/*.in allow
 	$(PYTHON_BIN) -m local.lock
+
+settings-page: setup ## write docs/settings.md from the classes that read the settings
+	$(PYTHON_BIN) -m local.settings_page
 
 clean: ## remove what was built; the state of make run (.local) stays
 	rm -rf build cdk.out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
