@@ -36,10 +36,13 @@ class Environment:
         """The key that seals secrets."""
         return {"RECADO_KMS_KEY_ID": self._data.key.key_id}
 
+    def deliveries(self) -> dict[str, str]:
+        """The queue of deliveries that are due."""
+        return {"RECADO_DELIVERIES_QUEUE_URL": self._messaging.deliveries.queue.queue_url}
+
     def webhooks(self) -> dict[str, str]:
-        """The deliveries queue and the rules of trying."""
+        """The rules of trying."""
         return {
-            "RECADO_DELIVERIES_QUEUE_URL": self._messaging.deliveries.queue.queue_url,
             "RECADO_WEBHOOK_RETRY_GAPS": _json_list(self._stage.webhook_retry_gaps),
             "RECADO_WEBHOOK_ALLOWED_NETWORKS": _json_list(self._stage.webhook_allowed_networks),
             # Some consumers always stay free of any one endpoint, however slowly it answers.

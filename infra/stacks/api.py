@@ -56,6 +56,7 @@ class ApiStack(Stack):
                 **environment.tables(),
                 **environment.shards(),
                 **environment.key(),
+                **environment.deliveries(),
                 **environment.webhooks(),
                 **self._identity(identity),
                 "RECADO_PUBLIC_URL": public_url.value_as_string,

@@ -69,8 +69,7 @@ class WorkersStack(Stack):
         grants.allow_postponing(function, self._messaging.ingest.queue)
 
     def _add_webhooks(self) -> None:
-        environment = self._environment
-        function = self._function("webhooks", environment={**environment.webhooks(), **environment.key()})
+        function = self._function("webhooks", environment=self._environment.deliveries())
         tables = self._data.tables
         allow_items(function, tables["core"], "Query")
         allow_items(function, tables["messages"], "GetItem", "PutItem")
@@ -79,7 +78,10 @@ class WorkersStack(Stack):
 
     def _add_webhook_attempts(self) -> None:
         environment = self._environment
-        function = self._function("webhook_attempts", environment={**environment.webhooks(), **environment.key()})
+        function = self._function(
+            "webhook_attempts",
+            environment={**environment.deliveries(), **environment.webhooks(), **environment.key()},
+        )
         tables = self._data.tables
         allow_items(function, tables["core"], "GetItem", "UpdateItem")
         allow_items(function, tables["messages"], "GetItem", "UpdateItem")
@@ -90,7 +92,7 @@ class WorkersStack(Stack):
         self._consume(function, self._messaging.deliveries, batch_size=1)
 
     def _add_webhook_schedule(self) -> None:
-        function = self._function("webhook_schedule", environment=self._environment.webhooks())
+        function = self._function("webhook_schedule", environment=self._environment.deliveries())
         # Of the table of leases and codes it has to do with the buckets only.
         allow_items(
             function, self._data.tables["runtime"], "GetItem", "Query", "UpdateItem", "DeleteItem", leading=["due#*"]
