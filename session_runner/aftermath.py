@@ -101,6 +101,7 @@ class Aftermath:
                 return True
             await self._around.facts.message_results(superseded.message)
             return False
+        self._around.metrics.count("MessagesResent")
         self._around.logger.warning(
             "an uncertain message is sent again",
             extra={**self._fields, "message_id": message.message_id, "resends": message.resends + 1},

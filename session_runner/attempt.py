@@ -144,9 +144,15 @@ class Attempts:
         """Say of a queued message why it waits, unless that is what it says already."""
         if (message.held_reason, message.not_before) != (reason, not_before):
             await self.insist(self._rooms.hold, row, reason, not_before)
-            self._around.logger.info("message held", extra=self._about(row, reason=reason))
-        seconds = (not_before - self._around.clock.now()).total_seconds()
-        return Hold(max(seconds, 0.1), not_before)
+            self._held_for(row, reason)
+        return self._until(not_before)
+
+    def _held_for(self, row: OutboxRow, reason: str) -> None:
+        self._around.logger.info("message held", extra=self._about(row, reason=reason))
+        self._around.metrics.count("MessagesHeld", event_type=reason)
+
+    def _until(self, not_before: datetime) -> Hold:
+        return Hold(max((not_before - self._around.clock.now()).total_seconds(), 0.1), not_before)
 
     async def _show_typing(self, address: Address, text: str) -> bool:
         """Show typing for as long as a person would need; say whether the message can still go."""
@@ -214,10 +220,10 @@ class Attempts:
                 return await self.aftermath.conclude(row, uncertain)
             verdict = await self.insist(self._around.gate.after_refusal, message, failure.code)
             if verdict is not None and verdict.not_before is not None:
-                held = {"held_reason": verdict.reason or failure.code, "not_before": verdict.not_before}
-                await self.insist(self._rooms.requeue, message, epoch, **held)  # type: ignore[arg-type]
-                seconds = (verdict.not_before - self._around.clock.now()).total_seconds()
-                return Hold(max(seconds, 0.1), verdict.not_before)
+                reason, until = verdict.reason or failure.code, verdict.not_before
+                await self.insist(self._rooms.requeue, message, epoch, held_reason=reason, not_before=until)
+                self._held_for(row, reason)
+                return self._until(until)
             failed = await self.insist(self._rooms.record_failed, message, epoch, failure.code)
             return await self.aftermath.conclude(row, failed)
         except SendSuperseded as superseded:
