@@ -129,8 +129,6 @@ def test_error_463_holds_the_message_and_strangers_and_shows_why(world: World) -
         assert texts(line) == [met.text, friend.text]
         world.metrics.flush()
         assert any('"event_type":"reachout_locked","MessagesHeld":[2.0]' in told for told in world.lines)
-            world.lines
-        )
         sender.cancel()
 
     play(world, scenario)
