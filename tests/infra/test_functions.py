@@ -1,13 +1,10 @@
 """The functions: that all are deployed, told what they need, and fed in a way that loses nothing."""
 
 import ast
-import importlib
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from pydantic_settings import BaseSettings
 
 from infra.function_memory import FUNCTION_MEMORY
 from infra.layers import CALLED_SERVICES
@@ -33,30 +30,6 @@ def test_a_function_runs_on_arm_with_both_layers_and_a_log_group_that_forgets(pr
     assert len(function["Layers"]) == 2
     assert prod.log_group(f"/aws/lambda/{function['FunctionName']}")["RetentionInDays"] == 90
     assert function["LoggingConfig"]["LogGroup"]
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_told_what_its_settings_demand(
-    local: Templates, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every settings class of the function can be read from the variables that the template gives it."""
-    variables = local.function(name)["Environment"]["Variables"]
-    for key, value in variables.items():
-        monkeypatch.setenv(key, value if isinstance(value, str) else _filled(value))
-    module = importlib.import_module(f"functions.{name}.settings")
-    own = [
-        thing
-        for thing in vars(module).values()
-        if isinstance(thing, type) and issubclass(thing, BaseSettings) and thing.__module__ == module.__name__
-    ]
-    assert own
-    for settings in own:
-        settings()
-
-
-def _filled(value: Any) -> str:
-    joined = value.get("Fn::Join", ["", ["something"]])
-    return str(joined[0]).join(part if isinstance(part, str) else "something" for part in joined[1])
 
 
 def test_queues_feed_functions_with_partial_failures_and_a_bound(prod: Templates) -> None:
