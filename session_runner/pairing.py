@@ -20,6 +20,7 @@ from session_runner.snapshots import Snapshots
 from session_runner.standing import Standing
 
 CLAIM_SECONDS = 60.0
+MOST_HOSTS = 5  # that die under one request to pair
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +37,8 @@ class Pairing:
     def __init__(self, standing: Standing, snapshots: Snapshots) -> None:
         self._standing = standing
         self._snapshots = snapshots
+        self._lost_for = standing.view.pairing_requested_at
+        self._lost = 0
 
     async def begin(self) -> None:
         """Start what the channel's pairing request asks for."""
@@ -75,8 +78,15 @@ class Pairing:
         await self._hide_code()
 
     async def on_host_lost(self) -> None:
-        """Pair again after a pause: the request still stands, the dead host's code does not."""
+        """Pair again after a pause, not without end: the request still stands, the dead host's code does not."""
         standing = self._standing
+        request = standing.view.pairing_requested_at
+        if request != self._lost_for:
+            self._lost_for, self._lost = request, 0
+        self._lost += 1
+        if self._lost >= MOST_HOSTS:
+            await self._ended("host_lost")
+            return
         standing.view.not_before = standing.around.clock.monotonic() + standing.around.backoff.least
         await self.end()
 

@@ -16,6 +16,7 @@ import pytest
 from recado.channels import service as channels
 from recado.channels.model import Channel, ChannelState
 from recado.channels.settings import proxy_allowed_networks
+from session_runner.host_pool import RunningHost
 from tests.e2e.runner.harness import Platform, play
 from tests.support.connect_proxy import ConnectProxy
 
@@ -64,21 +65,23 @@ def test_what_ails_sessions_is_noticed_and_healed(platform: Platform) -> None:
 
 async def _a_hung_host(platform: Platform, channel: Channel) -> None:
     """A process that does not answer any more is killed, and its session comes back elsewhere."""
-    os.kill(_host_of(platform, channel), signal.SIGSTOP)
+    os.kill(_host_of(platform, channel).pid, signal.SIGSTOP)
     await _healed(platform, channel, "host_lost")
 
 
 async def _a_starved_host(platform: Platform, channel: Channel) -> None:
     """A host that gets no more memory dies in Go (nothing can catch that), and its session comes back elsewhere."""
     before = len(_reasons(platform, channel))
-    pid = _host_of(platform, channel)
-    resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+    host = _host_of(platform, channel)
+    resource.prlimit(host.pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
     for number in range(400):
         if len(_reasons(platform, channel)) > before:
             break
         platform.simulator.write(PATIENT, NUMBERS[1], f"mensagem {number} " + "x" * 20_000)
         await asyncio.sleep(0.02)
     await _healed(platform, channel, "host_lost", seen=before)
+    ended = await host.exited
+    assert "memory" in " ".join(ended.last_lines), ended
 
 
 async def _a_dead_pump(platform: Platform, channel: Channel) -> None:
@@ -132,7 +135,7 @@ def _reasons(platform: Platform, channel: Channel) -> list[str | None]:
     return [fact["reason"] for fact in platform.facts(channel, "channel.state")]
 
 
-def _host_of(platform: Platform, channel: Channel) -> int:
+def _host_of(platform: Platform, channel: Channel) -> RunningHost:
     assert platform.runner is not None
     assert platform.runner._pool is not None
-    return next(seat.host.pid for seat in platform.runner._pool.seats if channel.channel_id in seat.channels)
+    return next(seat.host for seat in platform.runner._pool.seats if channel.channel_id in seat.channels)

@@ -459,7 +459,7 @@ def test_attempts_that_come_to_nothing_end_in_failed_until_somebody_asks_anew(wo
         host.answers["start_session"] = [HostError("no_schema")] * 3
         host.event(CHANNEL, "pump_ended", reason="unreachable")
         await told(world, (C.FAILED, "start_no_schema"))
-        assert session.view.phase is Phase.ABSENT
+        await until(lambda: session.view.phase is Phase.ABSENT, "stopped")
         tries = len(host.asked("start_session"))
         session.nudge()
         await asyncio.sleep(0.05)
@@ -544,3 +544,18 @@ def test_a_pairing_goes_through_the_channels_proxy_or_not_at_all(unpaired: World
 
     unpaired.channels.proxy_error = OSError("no such name")
     play(unpaired, scenario)
+
+
+def test_a_pairing_that_kills_every_host_ends_in_failed_until_somebody_asks_anew(unpaired: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        for number in range(5):
+            await until(lambda: len(world.hosts) > number, "a host")  # noqa: B023 - asked at once
+            await until(lambda: world.hosts[number].asked("pair"), "it pairs")  # noqa: B023
+            world.hosts[number].kill()
+        await told(world, (C.FAILED, "pairing_host_lost"))
+        assert len(world.hosts) == 5
+        world.channels.change(pairing=replace(REQUEST, requested_at=START + timedelta(hours=1)))
+        session.nudge()
+        await until(lambda: len(world.hosts) == 6, "begun anew")
+
+    play(unpaired, scenario, backoff=Backoff(0.0, 0.0))
