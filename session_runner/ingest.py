@@ -28,7 +28,16 @@ _FRAME = '{"version":1,"entries":[%s]}'
 
 
 class IngestRefusedError(Exception):
-    """The queue did not take some messages; their rows stay in the journal."""
+    """The queue did not take some messages; their rows stay in the journal.
+
+    Args:
+        refused: how many messages.
+        taken: how many rows it did take in the same pass.
+    """
+
+    def __init__(self, refused: int, taken: int = 0) -> None:
+        super().__init__(f"{refused} messages were not taken, {taken} rows were")
+        self.taken = taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class Ingest:
             taken += len(numbers)
             refused += len(parcels) - len(good)
         if refused:
-            raise IngestRefusedError(f"{refused} messages were not taken, {taken} rows were")
+            raise IngestRefusedError(refused, taken)
         return taken
 
     def post(self, bodies: Sequence[str]) -> None:
@@ -96,14 +105,14 @@ class Ingest:
         parcels = [Parcel(body, ()) for body in bodies]
         refused = sum(len(call) - len(self._send([parcel.body for parcel in call])) for call in _calls(parcels))
         if refused:
-            raise IngestRefusedError(f"{refused} messages were not taken")
+            raise IngestRefusedError(refused)
 
     def sequenced(self, journal: Journal, limit: int) -> list[JournalRow]:
         """Return the oldest rows, each with its sequence, which it keeps whoever sends it."""
         rows = journal.pending(limit)
-        fresh = {
-            row.number: self._sequences.following(row.clinic_id, row.channel_id) for row in rows if row.sequence is None
-        }
+        unnumbered = [row for row in rows if row.sequence is None]
+        self._sequences.make_ready((row.clinic_id, row.channel_id) for row in unnumbered)
+        fresh = {row.number: self._sequences.following(row.clinic_id, row.channel_id) for row in unnumbered}
         if not fresh:
             return rows
         journal.assign_sequences(fresh)

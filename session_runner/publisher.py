@@ -14,11 +14,14 @@ from pathlib import Path
 from aws_lambda_powertools import Logger
 
 from session_runner.blocking import Blocking
+from session_runner.ingest import IngestRefusedError
 from session_runner.journal import Journal
 
 IDLE_SECONDS = 5.0
 FIRST_RETRY_SECONDS = 0.2
-LAST_RETRY_SECONDS = 30.0
+# A task that is lost takes along what waits here: once the queue answers again it is asked soon.
+LAST_RETRY_SECONDS = 2.0
+LAST_SPILL_RETRY_SECONDS = 30.0
 SPILL_LOOK_SECONDS = 1.0
 
 
@@ -156,8 +159,11 @@ class Publisher:
                 await self._count(watched, self._blocking)
                 taken = await self._blocking(self._move, watched.journal)
                 await self._count(watched, self._blocking)
-            except Exception:
+            except Exception as error:
                 self._logger.exception("journal not published, trying again", extra={"journal": watched.path.name})
+                if isinstance(error, IngestRefusedError) and error.taken:
+                    # The queue answers. That it leaves out an entry now and then says nothing of the next ones.
+                    retry = FIRST_RETRY_SECONDS
                 await asyncio.sleep(retry)
                 wait, retry = 0.0, min(retry * 2, LAST_RETRY_SECONDS)
                 continue
@@ -196,7 +202,7 @@ class Publisher:
             except Exception:
                 self._logger.exception("journal not spilled, trying again", extra={"journal": watched.path.name})
                 watched.spill_not_before = asyncio.get_running_loop().time() + watched.spill_retry
-                watched.spill_retry = min(watched.spill_retry * 2, LAST_RETRY_SECONDS)
+                watched.spill_retry = min(watched.spill_retry * 2, LAST_SPILL_RETRY_SECONDS)
                 return False
         watched.spill_retry = SPILL_LOOK_SECONDS
         if count:

@@ -1,6 +1,7 @@
 """Journal rows into queue messages: within the limits, in order, deleted only once taken."""
 
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recado.kernel.envelopes import Entry
-from recado.kernel.errors import ChannelNotFoundError
+from recado.kernel.errors import ChannelNotFoundError, ServiceUnavailableError
 from session_runner.ingest import (
     BYTES_PER_MESSAGE,
     ENTRIES_PER_MESSAGE,
@@ -177,3 +178,22 @@ def test_a_call_carries_at_most_ten_messages_and_200_kilobytes(journal: Journal)
     assert len(queue.entries()) == 200
     assert all(len(call) <= MESSAGES_PER_CALL for call in queue.calls)
     assert all(sum(map(len, call)) <= BYTES_PER_MESSAGE for call in queue.calls)
+
+
+def test_blocks_of_many_channels_are_reserved_side_by_side() -> None:
+    """After a start no channel has one, and each costs a round trip; one that fails keeps no other waiting."""
+    together = threading.Barrier(4, timeout=5)
+
+    def reserve(clinic_id: str, channel_id: str, count: int) -> int:
+        if channel_id == "chn_away":
+            raise ServiceUnavailableError
+        together.wait()
+        return 1000
+
+    sequences = Sequences(reserve)
+    channels = [("cli_a", f"chn_{number}") for number in range(4)]
+    sequences.make_ready([*channels, ("cli_a", "chn_away"), *channels])
+    assert [sequences.following(*channel) for channel in channels] == [1000] * 4
+    assert sequences.following(*channels[0]) == 1001
+    with pytest.raises(ServiceUnavailableError):
+        sequences.following("cli_a", "chn_away")

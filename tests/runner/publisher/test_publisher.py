@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 
 from session_runner import publisher as module
 from session_runner.blocking import Blocking
+from session_runner.ingest import IngestRefusedError
 from session_runner.journal import Journal
 from session_runner.publisher import Publisher
 from tests.runner.fakes import until
@@ -22,12 +23,13 @@ class Mover:
     def __init__(self) -> None:
         self.moved: list[str] = []
         self.failures = 0
+        self.error: Exception = ConnectionError()
 
     def __call__(self, journal: Journal) -> int:
         rows = journal.pending(3)
         if self.failures and rows:
             self.failures -= 1
-            raise ConnectionError
+            raise self.error
         journal.mark_published([row.number for row in rows])
         self.moved += [row.kind for row in rows]
         return len(rows)
@@ -92,6 +94,21 @@ def test_a_refusing_queue_is_tried_again_in_order(tmp_path: Path, monkeypatch: p
         publisher.wake(tmp_path / "a.journal")
         await until(lambda: len(mover.moved) == 5, "all handed on")
         assert mover.moved == [str(number) for number in range(5)]
+
+    play(scenario)
+
+
+def test_a_queue_that_takes_most_is_not_given_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers; waiting ever longer for the one that it leaves out would keep all later facts on this disk."""
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LAST_RETRY_SECONDS", 60.0)
+
+    async def scenario(mover: Mover, publisher: Publisher) -> None:
+        mover.error, mover.failures = IngestRefusedError(1, taken=9), 16
+        journal = await publisher.watch(tmp_path / "a.journal")
+        append(journal, "late")
+        publisher.wake(tmp_path / "a.journal")
+        await until(lambda: mover.moved == ["late"], "handed on", seconds=5)
 
     play(scenario)
 
