@@ -96,7 +96,7 @@ class ShardService(Construct):
         tables = data.tables
         allow_items(role, tables["core"], "GetItem", "PutItem", "UpdateItem", "DeleteItem")
         allow_queries(role, tables["core"], "by_shard", leading=[self._shard.shard_id])
-        allow_items(role, tables["messages"], "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        allow_items(role, tables["messages"], "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         allow_items(role, tables["runtime"], "GetItem", "PutItem", "UpdateItem", "DeleteItem")
         grants.allow_receiving(role, messaging.commands[self._shard.shard_id])
         grants.allow_sending(role, messaging.ingest.queue)

@@ -8,13 +8,14 @@ from recado.channels import service as channels
 from recado.channels.model import ChannelState, Desired, PairingMethod
 from recado.kernel.errors import ChannelNotFoundError
 from recado.messages import service as messages
+from recado.messages.model import Message
 from recado.messages.status import MessageStatus
 from session_runner.vault import key_of
 from tests.e2e.runner.harness import Platform, play
 from tests.support.aws import EmulatedAws
 
 pytestmark = pytest.mark.e2e
-CLINIC, PATIENT = "5511988880001", "5511977770001"
+CLINIC, PATIENT, OTHER = "5511988880001", "5511977770001", "5511988880002"
 
 
 def test_logging_out_sends_what_was_accepted_before_and_nothing_after(platform: Platform) -> None:
@@ -172,6 +173,33 @@ def test_a_refused_send_fails_with_whatsapps_code(platform: Platform) -> None:
         assert (failed.status, failed.code) == (MessageStatus.FAILED, "479")
 
     play(platform, scenario)
+
+
+def test_strangers_beyond_the_budget_and_the_one_who_met_error_463_wait_and_say_why(platform: Platform) -> None:
+    async def scenario(platform: Platform) -> None:
+        await platform.start(cold_per_day=((0, 1),))
+        channel = await platform.link(await platform.clinic("Aurora"), CLINIC)
+        await platform.send(channel, f"+{PATIENT}", "a primeira do dia")
+        await platform.eventually(lambda: platform.facts(channel, "message.result"), "the first stranger is written to")
+        second = await platform.send(channel, f"+{OTHER}", "a segunda")
+        platform.simulator.post(f"/phones/{CLINIC}/send-error", code=463, count=1)
+        again = await platform.send(channel, f"+{PATIENT}", "de novo a primeira")
+        for message, reason in ((second, "cold_budget"), (again, "reachout_locked")):
+            await _until_held(platform, message, reason)
+        assert platform.simulator.texts(PATIENT) == ["a primeira do dia"]
+        assert platform.simulator.texts(OTHER) == []
+
+    play(platform, scenario)
+
+
+async def _until_held(platform: Platform, message: Message, reason: str) -> None:
+    for _ in range(200):
+        held = await platform.message(message)
+        if held.held_reason == reason:
+            assert (held.status, held.not_before is not None) == (MessageStatus.QUEUED, True)
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not held by {reason}: {held}")
 
 
 def test_a_phone_can_be_linked_by_typing_a_code(platform: Platform) -> None:
