@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+from fastapi.testclient import TestClient
+
 from functions.api.health import Details, UnhealthyError, check_disk, check_memory, examine, verdict
 
 
@@ -69,7 +71,7 @@ def test_an_unhealthy_check_keeps_its_figures() -> None:
     assert outcomes["poor"].details == {"free_mb": 0}
 
 
-def test_memory_and_disk_are_measured() -> None:
+def test_memory_and_disk_are_measured(client: TestClient) -> None:
     """Both report megabytes."""
     assert check_memory()["used_mb"] > 0
     assert check_disk()["total_mb"] > 0
