@@ -12,7 +12,7 @@ RUN_OPTIONS = --state "$(STATE)" \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run stop receiver admin-key phones tour \
-	test test-fast test-e2e lint format layers synth bootstrap diff deploy destroy image bench soak chaos lock settings-page clean
+	test test-fast test-e2e lint format layers synth bootstrap diff deploy destroy verify-aws snapshots image bench soak chaos lock settings-page clean
 
 help: ## list the commands
 	@printf 'Recado: two commands are enough on a fresh machine: make run, make test\n\n'
@@ -75,6 +75,12 @@ deploy: layers ## deploy STAGE into that account; read docs/deploy.md first
 destroy: layers ## remove STAGE from it; tables, buckets and key stay where the stage keeps its data
 bootstrap diff deploy destroy:
 	@exec $(PYTHON_BIN) -m infra.command_line $@ --stage $(STAGE)
+
+verify-aws: setup ## look at STAGE in that account: what only a real one proves (CHECKS="fence …" DISTURB=1)
+	@$(PYTHON_BIN) -m infra.verification --stage $(STAGE) $(if $(filter-out 0,$(DISTURB)),--disturb) $(CHECKS)
+
+snapshots: setup ## write the reviewed snapshots of the production templates anew
+	@$(PYTHON_BIN) -m tests.infra.snapshots
 
 image: setup ## build the runner's image with buildah, start it here and pair a phone with it; needs root
 	$(PYTHON_BIN) -m local.image --options '$(IMAGE_OPTIONS)' $(if $(BASE_PYTHON),--base-python $(BASE_PYTHON))
