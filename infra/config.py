@@ -1,7 +1,7 @@
 """The stages that can be deployed, read from ``cdk.json`` and checked before anything is synthesised."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from typing import Any, Literal, Self, cast
@@ -72,6 +72,7 @@ class Stage:
         identity_plan: Cognito's plan; ``plus`` refuses risky sign-ins and is paid for each person, docs/deploy.md.
         webhook_retry_gaps: seconds before each attempt of a delivery.
         webhook_allowed_networks: networks that webhooks may reach although they are not public.
+        proxy_allowed_networks: networks that channels' proxies may be in although they are not public.
         log_retention_days: how long CloudWatch keeps the logs; one of the values AWS accepts.
         api_requests_per_second: how many requests API Gateway lets through in the long run, all callers together.
         api_burst: how many at once.
@@ -104,6 +105,7 @@ class Stage:
     identity_plan: IdentityPlan = "lite"
     webhook_retry_gaps: tuple[int, ...] = _RETRY_GAPS_SECONDS
     webhook_allowed_networks: tuple[str, ...] = field(default=())
+    proxy_allowed_networks: tuple[str, ...] = field(default=())
     log_retention_days: int = 30
     api_requests_per_second: int = 500
     api_burst: int = 1_000
@@ -130,18 +132,23 @@ class Stage:
         )
         _require(self.log_retention_days in _LOG_RETENTIONS_DAYS, "log_retention_days", "a retention that AWS offers")
         _require(2 <= self.function_concurrency <= 1_000, "function_concurrency", "between 2 and 1000")
-        self._check_shards()
         # Whoever counts remembers an event for 7 days: one replayed later would be counted twice.
         _require(1 <= self.event_archive_days <= 7, "event_archive_days", "between 1 and 7")
         self._check_api()
+        self._check_shards()
         self._check_tasks()
         self._check_identity()
         self._check_budget()
-        for network in self.webhook_allowed_networks:
-            try:
-                ip_network(network)
-            except ValueError as error:
-                raise StageSettingError(f"webhook_allowed_networks: {error}") from error
+        _check_networks("webhook_allowed_networks", self.webhook_allowed_networks)
+        _check_networks("proxy_allowed_networks", self.proxy_allowed_networks)
+
+    def _check_api(self) -> None:
+        _require(isinstance(self.trace_aws_calls, bool), "trace_aws_calls", "true or false")
+        # More than an account has is refused when the stage is deployed: 10,000 a second and 5,000 at once.
+        _require(1 <= self.api_requests_per_second <= 10_000, "api_requests_per_second", "between 1 and 10000")
+        _require(1 <= self.api_burst <= 5_000, "api_burst", "between 1 and 5000")
+        for name in ("requests_per_minute_and_address", "requests_per_minute_and_key"):
+            _require(10 <= getattr(self, name) <= 2_000_000_000, name, "between 10 and 2000000000")
 
     def _check_shards(self) -> None:
         retired = self.retired_shards
@@ -154,14 +161,6 @@ class Stage:
         _require(not repeated, "shards.dedicated", "without a clinic named twice")
         few = len(self.dedicated_clinics) <= _MOST_DEDICATED
         _require(few, "shards.dedicated", f"{_MOST_DEDICATED} clinics at most")
-
-    def _check_api(self) -> None:
-        _require(isinstance(self.trace_aws_calls, bool), "trace_aws_calls", "true or false")
-        # More than an account has is refused when the stage is deployed: 10,000 a second and 5,000 at once.
-        _require(1 <= self.api_requests_per_second <= 10_000, "api_requests_per_second", "between 1 and 10000")
-        _require(1 <= self.api_burst <= 5_000, "api_burst", "between 1 and 5000")
-        for name in ("requests_per_minute_and_address", "requests_per_minute_and_key"):
-            _require(10 <= getattr(self, name) <= 2_000_000_000, name, "between 10 and 2000000000")
 
     def _check_tasks(self) -> None:
         for name in ("session_tasks", "container_insights", "keep_data", "observed"):
@@ -228,7 +227,7 @@ class Stage:
         _require(isinstance(shared, int) and lists and not shards, "shards", wanted)
         unknown = settings.keys() - {declared.name for declared in fields(cls)} | settings.keys() & _NOT_SETTINGS
         _require(not unknown, ", ".join(sorted(unknown)), "left out: there is no such setting")
-        for key in ("webhook_retry_gaps", "webhook_allowed_networks", "dashboard_urls"):
+        for key in ("webhook_retry_gaps", "webhook_allowed_networks", "proxy_allowed_networks", "dashboard_urls"):
             if key in settings:
                 settings[key] = tuple(settings[key])
         alarms = settings.pop("alarms", {})
@@ -242,6 +241,14 @@ class Stage:
             dedicated_clinics=tuple(cast("list[str]", dedicated or ())),
             **settings,
         )
+
+
+def _check_networks(name: str, networks: Sequence[str]) -> None:
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise StageSettingError(f"{name}: {error}") from error
 
 
 def _require(condition: bool, setting: str, demand: str) -> None:

@@ -49,6 +49,11 @@ class Environment:
             "RECADO_WEBHOOK_ATTEMPTS_AT_ONCE": str(max(1, self._stage.function_concurrency * 2 // 3)),
         }
 
+    def proxies(self) -> dict[str, str]:
+        """Where channels' proxies may be; nothing where they have to be public, which is the default."""
+        networks = self._stage.proxy_allowed_networks
+        return {"RECADO_PROXY_ALLOWED_NETWORKS": _json_list(networks)} if networks else {}
+
     def buckets(self) -> dict[str, str]:
         """The vault and the backups."""
         return {
@@ -70,6 +75,7 @@ class Environment:
             **self.ingest(),
             "RECADO_VAULT_BUCKET": self._data.vault.bucket_name,
             **self.key(),
+            **self.proxies(),
         }
 
     def _command_queues(self) -> dict[str, str]:

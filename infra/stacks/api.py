@@ -58,6 +58,7 @@ class ApiStack(Stack):
                 **environment.key(),
                 **environment.deliveries(),
                 **environment.webhooks(),
+                **environment.proxies(),
                 **self._identity(identity),
                 "RECADO_PUBLIC_URL": public_url.value_as_string,
                 **({"RECADO_TRACING": "true"} if stage.trace_aws_calls else {}),
