@@ -144,6 +144,17 @@ class Tasks:
                 await asyncio.sleep(_POLL_SECONDS)
 
     @property
+    def supervisor_pid(self) -> int:
+        """The process id of the present task's supervisor.
+
+        Raises:
+            LookupError: no task runs.
+        """
+        if self.service.pid is None:
+            raise LookupError("no task runs")
+        return self.service.pid
+
+    @property
     def epoch(self) -> int:
         """The highest epoch seen so far."""
         return max((takeover.epoch for takeover in self.takeovers), default=0)

@@ -152,3 +152,10 @@ def test_the_command_line_sets_the_options() -> None:
     options = parsed(["--seed", "9", "--host-kills", "3", "--outages", "sqs,s3", "--rate", "1.5"])
     assert (options.seed, options.host_kills, options.outages, options.rate) == (9, 3, ("sqs", "s3"), 1.5)
     assert parsed(["--outages", ""]).outages == ()
+    assert parsed(["--gap", "0.5", "2"]).gap == (0.5, 2.0)
+
+
+def test_only_what_is_asked_for_happens() -> None:
+    """One kind of failure at a time is how a run is understood."""
+    steps = plan(parsed(["--seed", "9", "--only", "--task-losses", "2", "--outages", "s3"]))
+    assert sorted(step.act for step in steps) == [Act.OUTAGE, Act.TASK_LOSS, Act.TASK_LOSS]

@@ -16,7 +16,8 @@ from tests.chaos.records import Sent
 _CHANNELS_PER_CLINIC = 5
 _PAIRINGS_AT_ONCE = 3
 _RETRY_SECONDS = 0.5
-_INSIST_SECONDS = 240.0
+_LONGEST_RETRY_SECONDS = 20.0
+INSIST_SECONDS = 240.0
 Send = Callable[[Clinic, str, int], Coroutine[None, None, None]]
 
 
@@ -29,21 +30,33 @@ class Traffic:
         contacts: how many contacts each has.
         rate: messages a second in each direction.
         run: what every text begins with.
+        insist: for how many seconds a message is asked to be sent, with the same key, until the API answers.
     """
 
-    def __init__(self, addresses: Addresses, *, sessions: int, contacts: int, rate: float, run: str) -> None:
+    def __init__(
+        self,
+        addresses: Addresses,
+        *,
+        sessions: int,
+        contacts: int,
+        rate: float,
+        run: str,
+        insist: float = INSIST_SECONDS,
+    ) -> None:
         self._addresses = addresses
         self._sessions = sessions
         self._per_channel = contacts
         self._rate = rate
         self._run = run
+        self._insist = insist
         self.phones = Phones(addresses.phones)
         self.channels: list[Clinic] = []
         self.contacts: dict[str, list[str]] = {}
         self.out: list[Sent] = []
         self.inward: list[Sent] = []
         self.unanswered = 0
-        base = random.Random(run).randrange(10**4)  # noqa: S311 - test numbers
+        self._chance = random.Random(run)  # noqa: S311 - test numbers and pauses
+        base = self._chance.randrange(10**4)
         self._numbers = (f"55119{70000000 + base * 1000 + index}" for index in itertools.count())
         self._ending = asyncio.Event()
 
@@ -104,13 +117,16 @@ class Traffic:
 
     async def _send_out(self, channel: Clinic, contact: str, number: int) -> None:
         text = f"{self._run} out {number}"
-        asked, until = datetime.now(UTC), time.monotonic() + _INSIST_SECONDS
+        asked, until = datetime.now(UTC), time.monotonic() + self._insist
+        wait = _RETRY_SECONDS
         # As an integrator should: the same key until there is an answer.
         while time.monotonic() < until:
             try:
                 message_id = await channel.send(contact, text, key=text.replace(" ", "-"))
             except httpx.HTTPError:
-                await asyncio.sleep(_RETRY_SECONDS)
+                # More and more rarely: what piles up in minutes of outage would else keep the API from ever recovering.
+                await asyncio.sleep(wait * self._chance.uniform(0.5, 1.0))
+                wait = min(wait * 2, _LONGEST_RETRY_SECONDS)
             else:
                 self.out.append(Sent(text, channel.number, contact, asked, datetime.now(UTC), message_id))
                 return

@@ -7,6 +7,7 @@ from tests.support.running_stack import RunningStack
 
 # Beside these lies what was spilled of the journals.
 _CREDENTIALS = "clinic/"
+_SPILLED = "spill/"
 
 
 class Vault:
@@ -23,6 +24,11 @@ class Vault:
             if any(f"/{channel_id}/" in key for channel_id in channel_ids):
                 found += self._s3.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("clean") == "true"
         return found
+
+    def spilled(self) -> int:
+        """Return how many batches of facts lie there."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_SPILLED)
+        return sum(len(page.get("Contents", [])) for page in pages)
 
     def versions(self) -> list[VaultVersion]:
         """Return every version of every object."""
