@@ -6,6 +6,7 @@ CLINICS = ("cli_01k0000000000000000000000a", "cli_01k0000000000000000000000b")
 
 CROWDED: dict[str, Any] = {
     "shards": {"shared": 38, "dedicated": list(CLINICS)},
+    "trace_aws_calls": True,
     "egress": "nat",
     "task_architecture": "x86_64",
     "container_insights": True,
