@@ -37,7 +37,7 @@ Named = tuple[str, str, Mapping[str, str]]
 """Namespace, metric, dimensions; an empty value stands for every one."""
 
 
-def _bodies(templates: Templates) -> dict[str, dict[str, Any]]:
+def bodies(templates: Templates) -> dict[str, dict[str, Any]]:
     """The dashboards by their names, with the region put in."""
     found = {}
     for dashboard in templates.properties("AWS::CloudWatch::Dashboard"):
@@ -49,7 +49,7 @@ def _bodies(templates: Templates) -> dict[str, dict[str, Any]]:
 
 def _named(templates: Templates) -> Iterator[Named]:
     """Yield every metric that a dashboard or an alarm of the templates looks at."""
-    for body in _bodies(templates).values():
+    for body in bodies(templates).values():
         for widget in body["widgets"]:
             if widget["type"] == "metric":
                 for row in widget["properties"]["metrics"]:
@@ -252,7 +252,7 @@ def _worked_out(alarm: dict[str, Any], **values: int) -> bool:
 
 def test_one_dashboard_serves_every_clinic(crowded: Templates) -> None:
     """Its variable replaces the placeholder in every query, and each query is about one clinic and existing logs."""
-    body = _bodies(crowded)["recado-crowded-clinic"]
+    body = bodies(crowded)["recado-crowded-clinic"]
     (variable,) = body["variables"]
     assert (variable["type"], variable["inputType"], variable["pattern"]) == ("pattern", "input", NO_CLINIC)
     groups = {
@@ -272,9 +272,9 @@ def test_one_dashboard_serves_every_clinic(crowded: Templates) -> None:
 
 def test_there_are_two_dashboards_and_the_operators_covers_everything(prod: Templates) -> None:
     """All functions, all tables and all queues that feed functions are on it."""
-    bodies = _bodies(prod)
-    assert set(bodies) == {"recado-prod-operations", "recado-prod-clinic"}
-    text = json.dumps(bodies["recado-prod-operations"])
+    found = bodies(prod)
+    assert set(found) == {"recado-prod-operations", "recado-prod-clinic"}
+    text = json.dumps(found["recado-prod-operations"])
     for function in prod.properties("AWS::Lambda::Function"):
         if str(function["Handler"]).startswith("functions."):
             assert function["FunctionName"] in text
