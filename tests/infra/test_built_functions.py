@@ -91,11 +91,15 @@ def aws_lambda(aws: EmulatedAws, prod: Templates, endpoint: str, tmp_path: Path)
 
 
 def test_the_api_answers_that_it_is_healthy_and_turns_strangers_away(aws_lambda: Lambda) -> None:
-    """Two requests in one process: /health is open to all, a key that nobody gave out is refused as a problem."""
-    healthy, refused = aws_lambda.invoke("api", sample("http/health"), sample("http/list_messages"))
+    """In one process: /health is open to all, a key that nobody gave out is refused as a problem, and so is a token."""
+    with_a_key, with_a_token = sample("http/list_messages"), sample("http/list_messages")
+    with_a_token["headers"]["Authorization"] = "Bearer a.b.c"
+    with_a_token["multiValueHeaders"]["Authorization"] = ["Bearer a.b.c"]
+    healthy, *refused = aws_lambda.invoke("api", sample("http/health"), with_a_key, with_a_token)
     assert healthy["statusCode"] == 200, healthy["body"]
-    assert refused["statusCode"] == 401
-    assert json.loads(refused["body"])["code"] == "unauthenticated"
+    for answer in refused:
+        assert answer["statusCode"] == 401
+        assert json.loads(answer["body"])["code"] == "unauthenticated"
 
 
 def test_the_recorder_logs_a_message_and_tells_the_bus(aws_lambda: Lambda, aws: EmulatedAws, aurora: str) -> None:
