@@ -101,6 +101,7 @@ class Crowd:
     per_host: int
     starts_per_second: float
     sessions: dict[str, Session] = field(default_factory=dict)
+    hosts: list[Host] = field(default_factory=list)
 
     async def start(self) -> float:
         """Connect all and return the seconds it took, the first host being warm."""
@@ -178,9 +179,14 @@ class Crowd:
         """Stop all, leaving clean snapshots in the vault."""
         await asyncio.gather(*(session.shut_down(_SECONDS) for session in self.sessions.values()))
         await self.pool.close()
+        for host in self.hosts:
+            host.kill()
+            await asyncio.shield(host.exited)
+        await asyncio.sleep(0)
 
     async def _start_host(self, *, on_notice: Any, journal_path: Path, pairing: bool) -> Host:
         host = Host(on_notice)
+        self.hosts.append(host)
         await host.start(
             directory=self.directory / "sessions",
             journal_path=journal_path,

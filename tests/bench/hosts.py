@@ -71,6 +71,7 @@ async def _measure(crowd: Crowd, quiet: float) -> PerHost:
     cpu = await asyncio.to_thread(cpu_percent, processes, quiet)
     pss = pss_mib(processes)
     back = await crowd.kill_fullest()
+    await crowd.spare_ready()  # one that is just being started would not end in order
     await crowd.stop()
     return PerHost(
         hosts=len(processes),
@@ -92,7 +93,7 @@ def _all(
     channels: Mapping[str, Channel],
 ) -> dict[str, PerHost]:
     measured = {}
-    for per_host in chosen.per_host:
+    for per_host in dict.fromkeys(chosen.per_host):
         _say(f"{per_host} sessions in a host")
         directory = folder / f"per-host-{per_host}"
         directory.mkdir()
