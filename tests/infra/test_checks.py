@@ -22,10 +22,8 @@ _WILDCARDS = {
     r"Resource::.*(Vault|Backups)\w+/\*": "the backup reads and writes every clinic's objects",
     r"Resource::arn:.*:log-group:<Shard\w+>:\*": "a log group's streams, whose names ECS makes",
     r"Resource::arn:.*:task/<Cluster\w+>/\*": "the tasks of one cluster, which ECS names as it starts them",
-    r"Resource::.*Table\w+/index/\*": "the indexes of a table that is named",
     r"Resource::.*Vault\w+/clinic/(\*|cli_\w+)/\*": "session objects; which clinic's, only a dedicated shard knows",
     r"Resource::.*Vault\w+/spill(-broken)?/shard-\w+/\*": "what one shard spilled, named by epoch and time",
-    r"Action::kms:GenerateDataKey\*": "with and without plaintext, as S3, SQS and DynamoDB choose; ViaService only",
 }
 
 
