@@ -1,7 +1,7 @@
 """Which row of an outbox goes next: replies first, then known contacts, then strangers, each chat in its own order."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -86,8 +86,10 @@ class LineUp:
     """
 
     def __init__(self, rows: Iterable[OutboxRow]) -> None:
+        self._rows = {row.sequence: row for row in rows}
+        self._mortal = {row.sequence: row for row in self._rows.values() if row.expires_at is not None}
         self._chats: dict[str, list[OutboxRow]] = defaultdict(list)
-        for row in rows:
+        for row in self._rows.values():
             self._chats[row.chat].append(row)
         self._passed_over: set[str] = set()
 
@@ -102,24 +104,25 @@ class LineUp:
 
     def expired(self, now: datetime) -> list[OutboxRow]:
         """Return the rows that outlived their time, wherever they stand: none of them is sent."""
-        return [row for rows in self._chats.values() for row in rows if row.is_expired(now)]
+        return [row for row in self._mortal.values() if row.is_expired(now)]
 
-    def candidates(self, holds: Holds, now: datetime, last: int | None = None) -> list[OutboxRow]:
-        """Return the first row of each chat that need not wait, in the order of their sequence.
+    def candidates(self, holds: Holds, now: datetime, last: int | None = None) -> Iterator[OutboxRow]:
+        """Yield the first row of each chat that need not wait, in the order of their sequence.
 
         Args:
             holds: the chats that the gate holds.
             now: the moment.
             last: no row beyond this sequence; None for all.
         """
-        firsts = [
-            rows[0]
-            for chat, rows in self._chats.items()
-            if chat not in self._passed_over
-            and not holds.holds(chat, rows[-1].sequence, now)
-            and (last is None or rows[0].sequence <= last)
-        ]
-        return sorted(firsts, key=lambda row: row.sequence)
+        seen = set(self._passed_over)
+        for row in self._rows.values():
+            if last is not None and row.sequence > last:
+                return
+            if row.chat in seen:
+                continue
+            seen.add(row.chat)
+            if not holds.holds(row.chat, self.last(row.chat), now):
+                yield row
 
     def next_of(self, candidates: Collection[OutboxRow], acquaintance: Callable[[str], Acquaintance]) -> OutboxRow:
         """Return the row that goes next.
@@ -135,6 +138,8 @@ class LineUp:
 
     def remove(self, row: OutboxRow) -> None:
         """Take a row out that has come to its end."""
+        del self._rows[row.sequence]
+        self._mortal.pop(row.sequence, None)
         rows = self._chats[row.chat]
         rows.remove(row)
         if not rows:

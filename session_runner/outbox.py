@@ -9,8 +9,9 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 
+from recado.kernel.errors import MessageNotFoundError
 from recado.messages.limits import HELD_BY_HOUR, Pace
-from recado.messages.model import OutboxRow
+from recado.messages.model import AlreadySettled, OutboxRow, SendingElsewhere
 from recado.messages.status import MessageStatus
 from session_runner.attempt import Attempts, Hold, Line, pause
 from session_runner.eligibility import Contacts, Holds, LineUp
@@ -132,14 +133,15 @@ class Sender:
             if not self._line.connected.is_set():
                 return wait
             candidates = line_up.candidates(self._holds, self._around.clock.now(), self._last)
-            if not candidates:
+            first = next(candidates, None)
+            if first is None:
                 return min(wait, self._holds.soonest(line_up.chats, self._around.clock.now()))
-            left = await self._turn(candidates[0])
+            left = await self._turn(first)
             if left is None:
                 return 0.0  # What came meanwhile may go first.
             if left > 0:
                 return min(wait, left)
-            row = await self._next(line_up, candidates)
+            row = first if self._around.limits.are_none else await self._best(line_up, [first, *candidates])
             hold = await self._handle(line_up, row)
             if hold is None:
                 line_up.remove(row)
@@ -172,13 +174,16 @@ class Sender:
     async def _say_full(self, row: OutboxRow, seconds: float) -> None:
         """Say of the next message that the hour's limit holds it."""
         around = self._around
-        message = await around.blocking(around.messages.get, row.clinic_id, row.channel_id, row.message_id)
-        if message.status is MessageStatus.QUEUED and message.held_reason != HELD_BY_HOUR:
-            not_before = around.clock.now() + timedelta(seconds=seconds)
-            await self._attempts.hold(row, message, HELD_BY_HOUR, not_before)
+        try:
+            message = await around.blocking(around.messages.get, row.clinic_id, row.channel_id, row.message_id)
+            if message.status is MessageStatus.QUEUED and message.held_reason != HELD_BY_HOUR:
+                not_before = around.clock.now() + timedelta(seconds=seconds)
+                await self._attempts.hold(row, message, HELD_BY_HOUR, not_before)
+        except (AlreadySettled, SendingElsewhere, MessageNotFoundError):
+            return  # What has become of it is found when its turn comes.
 
-    async def _next(self, line_up: LineUp, candidates: list[OutboxRow]) -> OutboxRow:
-        if len(candidates) == 1 or self._around.limits.are_none:
+    async def _best(self, line_up: LineUp, candidates: list[OutboxRow]) -> OutboxRow:
+        if len(candidates) == 1:
             return candidates[0]
         now = self._around.clock.now()
         await self._around.blocking(self._contacts.look_up, [row.chat for row in candidates], now)

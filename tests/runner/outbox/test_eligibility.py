@@ -33,7 +33,7 @@ def test_each_chat_keeps_its_order_and_the_better_known_go_first(
     line_up, holds, sent = LineUp(rows), Holds(), list[OutboxRow]()
     for chat in held:
         holds.hold(chat, START + timedelta(hours=1), 100, START)
-    while candidates := line_up.candidates(holds, START):
+    while candidates := list(line_up.candidates(holds, START)):
         row = line_up.next_of(candidates, known.__getitem__)
         for other in candidates:
             answered = any(r.answers for r in rows if r.chat == other.chat and r not in sent)

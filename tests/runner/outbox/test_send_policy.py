@@ -204,6 +204,18 @@ def test_the_hours_limit_is_shown_on_the_next_message_once(world: World) -> None
     play(world, scenario, limits=replace(UNLIMITED, per_hour=1))
 
 
+def test_an_erased_message_at_the_hours_limit_stops_nothing(world: World) -> None:
+    async def scenario(world: World, line: Line, sender: Sender) -> None:
+        world.messages.accept(ANA)
+        erased = world.messages.accept(RUI)
+        del world.messages.messages[erased.message_id]
+        for _ in range(2):
+            assert await sender._pass() > 0
+        assert len(texts(line)) == 1
+
+    play(world, scenario, limits=replace(UNLIMITED, per_hour=1))
+
+
 def test_typing_is_shown_before_a_text_and_its_failure_stops_nothing(world: World) -> None:
     async def scenario(world: World, line: Line, sender: Sender) -> None:
         line.host.answers["typing"] = [{}, NotSentError("not_connected")]
