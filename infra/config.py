@@ -13,6 +13,7 @@ from infra.task_sizes import is_offered
 _RETRY_GAPS_SECONDS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _LOG_RETENTIONS_DAYS = frozenset({1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731})
 _LARGEST_SHARD_NUMBER = 999
+_MOST_SHARDS = 90  # a stack holds 500 resources, and five of them are each shard's
 _MOST_DEDICATED = 80  # what fits into the environment of a function beside everything else
 _NOT_SETTINGS = frozenset({"name", "shared_shards", "retired_shards", "dedicated_clinics"})
 # What Cognito takes as the address to return to.
@@ -155,6 +156,10 @@ class Stage:
         known = all(type(number) is int and 1 <= number <= self.shared_shards for number in retired)
         demand = "numbers of shared shards, each once, and not all of them"
         _require(known and len(set(retired)) == len(retired) < self.shared_shards, "shards.retired", demand)
+        deployed = self.shared_shards - len(retired) + len(self.dedicated_clinics)
+        _require(
+            deployed <= _MOST_SHARDS, "shards", f"{_MOST_SHARDS} at most at the same time, which {deployed} are not"
+        )
         for clinic_id in self.dedicated_clinics:
             _require(bool(_CLINIC_ID.fullmatch(clinic_id)), "shards.dedicated", f"clinic ids; {clinic_id!r} is none")
         repeated = len(set(self.dedicated_clinics)) < len(self.dedicated_clinics)

@@ -38,7 +38,8 @@ class ObservabilityStack(Stack):
         self._watch_queues()
         self._watch_functions()
         self._watch_backup()
-        for shard in stage.shards:
+        # What stands in for ECS tasks writes no metrics that CloudWatch would see.
+        for shard in stage.shards if stage.session_tasks else ():
             ShardAlarms(
                 self,
                 "".join(part.capitalize() for part in shard.shard_id.split("-")),

@@ -70,6 +70,7 @@ def test_an_undeclared_stage_is_refused_by_name() -> None:
         ({"shards": {"shared": 0}}, "shards.shared"),
         ({"shards": {}}, "shards"),
         ({"shards": {"shared": 1, "private": 1}}, "shards"),
+        ({"shards": {"shared": 91}}, "shards: must be 90 at most"),
         ({"shards": {"shared": 2, "retired": 2}}, "shards"),
         ({"shards": {"shared": 2, "retired": [3]}}, "shards.retired"),
         ({"shards": {"shared": 2, "retired": [1, 1]}}, "shards.retired"),

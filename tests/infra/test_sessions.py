@@ -310,6 +310,69 @@ def test_nobody_can_connect_to_a_runner(prod: Templates, crowded: Templates) -> 
             assert [(rule["IpProtocol"], rule["FromPort"]) for rule in group["SecurityGroupEgress"]] == [("tcp", 443)]
 
 
+def test_ecs_itself_may_fetch_the_image_and_write_the_shards_logs_and_nothing_else(crowded: Templates) -> None:
+    """The execution role is the same for all shards; no managed policy of AWS is on it."""
+    task = _task(crowded, "shard-001")
+    role = task["ExecutionRoleArn"]["Fn::GetAtt"][0]
+    assert {task["ExecutionRoleArn"]["Fn::GetAtt"][0] for task in crowded.properties("AWS::ECS::TaskDefinition")} == {
+        role
+    }
+    (properties,) = [resource["Properties"] for name, resource in crowded.resources("AWS::IAM::Role") if name == role]
+    assert "ManagedPolicyArns" not in properties
+    actions = {
+        action
+        for policy in crowded.properties("AWS::IAM::Policy")
+        if {"Ref": role} in policy["Roles"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+    }
+    assert {action.partition(":")[0] for action in actions} == {"ecr", "logs"}
+    assert not [action for action in actions if "Put" in action and action != "logs:PutLogEvents"]
+
+
+def test_a_role_of_a_task_is_for_tasks_only(crowded: Templates) -> None:
+    """Nobody else, no function and no person, can take on what reaches sessions."""
+    roles = {task["TaskRoleArn"]["Fn::GetAtt"][0] for task in crowded.properties("AWS::ECS::TaskDefinition")}
+    assert len(roles) == 40
+    for name, role in crowded.resources("AWS::IAM::Role"):
+        if name in roles:
+            (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            assert statement["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+
+
+def test_logging_never_holds_up_a_session(prod: Templates) -> None:
+    """When CloudWatch Logs does not answer, lines wait in a buffer and are dropped in the end; sends go on."""
+    options = _container(prod)["LogConfiguration"]["Options"]
+    assert options["mode"] == "non-blocking"
+    assert options["max-buffer-size"] == f"{16 * 1024 * 1024}b"
+
+
+def test_what_is_refused_at_the_networks_edge_is_written_down(prod: Templates) -> None:
+    """Rejected traffic only, for a week: all of it would cost more than the tasks."""
+    (flow,) = prod.properties("AWS::EC2::FlowLog")
+    assert flow["TrafficType"] == "REJECT"
+    (group,) = [
+        group
+        for group in prod.properties("AWS::Logs::LogGroup")
+        if group["LogGroupName"] == "/recado/prod/refused-traffic"
+    ]
+    assert group["RetentionInDays"] == 7
+
+
+def test_nothing_gets_a_public_address_without_asking(prod: Templates, crowded: Templates) -> None:
+    """Subnets give none away; services ask for one, or do not."""
+    for templates in (prod, crowded):
+        for subnet in templates.properties("AWS::EC2::Subnet"):
+            assert subnet["MapPublicIpOnLaunch"] is False
+
+
+def test_per_container_metrics_are_bought_only_where_a_stage_says_so(prod: Templates, crowded: Templates) -> None:
+    """They are paid by the metric and the shard."""
+    for templates, wanted in ((prod, "disabled"), (crowded, "enabled")):
+        (cluster,) = templates.properties("AWS::ECS::Cluster")
+        assert cluster["ClusterSettings"] == [{"Name": "containerInsights", "Value": wanted}]
+
+
 def test_by_default_each_task_has_its_own_public_address(prod: Templates) -> None:
     """No NAT gateway is paid for."""
     assert not list(prod.resources("AWS::EC2::NatGateway"))

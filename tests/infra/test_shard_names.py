@@ -49,15 +49,25 @@ def test_no_environment_of_a_function_passes_what_lambda_takes(crowded: Template
         assert _bytes_of(function.environment) < _LIMIT, name
 
 
-def test_as_many_shards_as_can_be_declared_fit_into_it(crowded: Templates) -> None:
-    """999 shared shards and 80 dedicated ones, more than one stack could hold."""
-    clinics = tuple(sorted(new_id(Prefix.CLINIC) for _ in range(80)))
-    stage = Stage(name="crowded", shared_shards=999, dedicated_clinics=clinics)
+def test_as_many_ids_as_there_can_be_fit_into_it(crowded: Templates) -> None:
+    """999 shared shards and 80 dedicated ones, however many of them one stack could hold."""
+    shared = [f"shard-{number:03d}" for number in range(1, 1_000)]
+    dedicated = [f"shard-{new_id(Prefix.CLINIC)[4:]}" for _ in range(80)]
     for name, function in ResolvedTemplates(crowded.stacks).functions().items():
         environment = dict(function.environment)
         if "RECADO_SHARDS" in environment:
-            environment["RECADO_SHARDS"] = listed(stage.shard_ids)
+            environment["RECADO_SHARDS"] = listed([*shared, *dedicated])
         assert _bytes_of(environment) < _LIMIT, name
+
+
+def test_as_many_shards_as_may_be_deployed_fit_into_every_stack(prod: Templates, crowded: Templates) -> None:
+    """CloudFormation takes 500 resources; what a shard takes is the difference between 2 and 40 of them."""
+    for stack, body in crowded.stacks.items():
+        smaller = prod.stacks.get(stack.replace("crowded", "prod"))
+        if smaller is None:
+            continue
+        many, few = len(body["Resources"]), len(smaller["Resources"])
+        assert many + (many - few) / (40 - 2) * (90 - 40) < 500, stack
 
 
 def test_no_stack_imports_what_belongs_to_one_shard(crowded: Templates) -> None:
