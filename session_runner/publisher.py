@@ -22,7 +22,7 @@ FIRST_RETRY_SECONDS = 0.2
 # A task that is lost takes along what waits here: once the queue answers again it is asked soon.
 LAST_RETRY_SECONDS = 2.0
 LAST_SPILL_RETRY_SECONDS = 30.0
-SPILL_LOOK_SECONDS = 1.0
+SPILL_LOOK_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -187,10 +187,13 @@ class Publisher:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SPILL_LOOK_SECONDS)
-            for watched in list(self._watched.values()):
-                since = watched.refused_since
-                if since is not None and loop.time() >= max(since + spilling.after, watched.spill_not_before):
-                    await self._spill(watched, spilling, age=spilling.after)
+            due = [
+                watched
+                for watched in self._watched.values()
+                if watched.refused_since is not None
+                and loop.time() >= max(watched.refused_since + spilling.after, watched.spill_not_before)
+            ]
+            await asyncio.gather(*(self._spill(watched, spilling, age=spilling.after) for watched in due))
 
     async def _spill(self, watched: _Watched, spilling: Spilling, *, age: float) -> bool:
         async with watched.in_use:

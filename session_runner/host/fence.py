@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from session_runner.deadline import LeaseDeadline
+from session_runner.host.closing import close_connections, still_writing
 
 if TYPE_CHECKING:
     from session_runner.whatsapp.session import Session
@@ -75,13 +76,7 @@ class Fence:
         self._kill_at(time.monotonic() + GRACE_SECONDS)
         sessions = list(self._sessions())
         logger.warning("the lease's deadline has passed: closing %d connections", len(sessions))
-        closing = [threading.Thread(target=session.cut_off, daemon=True) for session in sessions]
-        for thread in closing:
-            thread.start()
-        latest = time.monotonic() + CLOSE_SECONDS
-        for thread in closing:
-            thread.join(max(0.0, latest - time.monotonic()))
-        open_still = sum(thread.is_alive() for thread in closing)
+        open_still = close_connections(sessions, CLOSE_SECONDS)
         noisy = self._drained(sessions)
         logger.warning("fenced with %d connections not closed and %d not drained", open_still, noisy)
         self._end()
@@ -89,12 +84,8 @@ class Fence:
     def _drained(self, sessions: "Sequence[Session]") -> int:
         """Wait until no session writes anything any more; return how many still do when that takes too long."""
         began = time.monotonic()
-        while time.monotonic() - began < QUIET_SECONDS or any(map(_writes, sessions)):
+        while time.monotonic() - began < QUIET_SECONDS or still_writing(sessions, QUIET_SECONDS):
             if time.monotonic() - began > DRAIN_SECONDS:
                 break
             time.sleep(LOOK_SECONDS / 5)
-        return sum(map(_writes, sessions))
-
-
-def _writes(session: "Session") -> bool:
-    return session.incoming.quiet_seconds < QUIET_SECONDS
+        return still_writing(sessions, QUIET_SECONDS)

@@ -19,6 +19,7 @@ from session_runner.host.process import end_process
 from session_runner.host.recording import Recorder
 from session_runner.host.registry import STOP_SECONDS, Registry
 from session_runner.host.wire import Wire
+from session_runner.host.withdrawal import WITHDRAWN_STATUS, Withdrawal
 from session_runner.host_errors import HostError, NotSentError
 from session_runner.whatsapp.lifecycle import SessionState
 from session_runner.whatsapp.pairing import PairingMethod
@@ -58,6 +59,8 @@ class HostService:
         self._deadline = deadline
         self._executor = ThreadPoolExecutor(sessions + _SPARE_THREADS, thread_name_prefix="call")
         self._registry = Registry(sessions, self._executor, recorder, wire)
+        self._withdrawal = Withdrawal(self._registry.all, self._end_withdrawn)
+        recorder.on_failure = self._withdrawal.begin
         self._handlers: dict[str, Handler] = {
             "start_session": self._start_session,
             "pair": self._pair,
@@ -200,6 +203,10 @@ class HostService:
         self._wire.flush(_FENCED_FLUSH_SECONDS)
         end_process(FENCED_STATUS)
 
+    def _end_withdrawn(self) -> None:
+        self._wire.flush(_FLUSH_SECONDS)
+        end_process(WITHDRAWN_STATUS)
+
     def _session(self, payload: Payload) -> Session:
         session = self._registry.get(payload["channel_id"])
         if session is None:
@@ -209,6 +216,8 @@ class HostService:
     def _require_lease(self) -> None:
         if self._deadline is not None and self._deadline.passed():
             raise NotSentError("lease_passed", "the shard's lease may be another's")
+        if self._withdrawal.begun:
+            raise NotSentError("disk_full", "this host is about to end: it cannot write")
 
 
 def _session_status(session: Session) -> Payload:

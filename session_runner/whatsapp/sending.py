@@ -61,13 +61,20 @@ def send_failure(text: str) -> HostError:
         return RefusedError("server_error", "WhatsApp refused the message", {"status": match.group(1)})
     if text.startswith("no LID found for"):
         return RefusedError("recipient_unknown", "WhatsApp knows no such number")
-    if _NEVER_LEFT.match(text):
-        return NotSentError("not_connected", loggable(text))
+    if code := _why_it_never_left(text):
+        return NotSentError(code, loggable(text))
     if text == "timed out waiting for message send response":
         return UnknownOutcomeError("timeout", "WhatsApp did not confirm the message in time")
     if text.startswith("websocket disconnected before message send"):
         return UnknownOutcomeError("disconnected_while_sending", "the connection broke before WhatsApp confirmed")
     return UnknownOutcomeError("unknown", loggable(text))
+
+
+def _why_it_never_left(text: str) -> str | None:
+    # The library saves its Signal sessions before it sends; it cannot when the disk is full.
+    if text.startswith("failed to save cached sessions"):
+        return "disk_full"
+    return "not_connected" if _NEVER_LEFT.match(text) else None
 
 
 def call_failure(text: str) -> HostError:

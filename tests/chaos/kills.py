@@ -6,7 +6,7 @@ import random
 import resource
 import signal
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psutil
 
@@ -19,6 +19,7 @@ _ORPHAN_SECONDS = 1.0
 _FENCED_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _DISK_FULL_SECONDS = 4.0
+_DISK_FULL_NOTICED_SECONDS = 2.0
 
 
 class Kills:
@@ -118,7 +119,9 @@ class Kills:
         await asyncio.sleep(_DISK_FULL_SECONDS)
         for pid, limits in before.items():
             resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
-        self._scene.note(Kill(step.act, at, self._scene.traffic.numbers, 0.0))
+        # Until a host notices, by the first fact that it cannot write, what comes cannot be decrypted and is told so.
+        noticed = at + timedelta(seconds=_DISK_FULL_NOTICED_SECONDS)
+        self._scene.note(Kill(step.act, noticed, self._scene.traffic.numbers, _DISK_FULL_NOTICED_SECONDS))
         await self._scene.until_back()
         self._scene.figures.disk_fulls += 1
         self._scene.tell(f"  nothing could be written for {_DISK_FULL_SECONDS:.0f} s")

@@ -10,7 +10,7 @@ import psutil
 
 from tests.chaos.options import Act, Step
 from tests.chaos.records import Kill
-from tests.chaos.scene import HOST_WINDOW_SECONDS, TASK_WINDOW_SECONDS, Scene
+from tests.chaos.scene import HOST_WINDOW_SECONDS, SPILL_WINDOW_SECONDS, TASK_WINDOW_SECONDS, Scene
 from tests.chaos.tasks import Task
 from tests.chaos.traffic import connected
 
@@ -41,7 +41,8 @@ class Losses:
         tasks.ecs.silent = step.act is Act.TASK_LOSS_UNTOLD
         killed, at = time.monotonic(), datetime.now(UTC)
         tasks.service.lose()
-        scene.note(Kill(step.act, at, scene.traffic.numbers, TASK_WINDOW_SECONDS))
+        window = SPILL_WINDOW_SECONDS if step.service == "sqs" else TASK_WINDOW_SECONDS
+        scene.note(Kill(step.act, at, scene.traffic.numbers, window))
         if step.act is Act.TASK_LOSS_SPILLED:
             await scene.set_faults({step.service: None})
         await tasks.until_running(above=epoch)

@@ -109,9 +109,12 @@ def test_a_fact_is_tried_until_it_is_on_the_disk(tmp_path: Path) -> None:
     pauses: list[float] = []
     journal = Journal(tmp_path / "journal.sqlite")
     recorder = Recorder(FullDisk(journal, 8), lines.wire, pauses.append)  # type: ignore[arg-type]
+    told: list[None] = []
+    recorder.on_failure = lambda: told.append(None)
     recorder.record("cli_1", "chn_1", FACT)
     assert [row.data for row in journal.pending()] == [FACT.data]
-    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8, 0.8]
+    assert told == [None] * 8
     assert lines.next()["notice"] == {"kind": "journal_failed", "channel_id": "chn_1", "error": "OperationalError"}
 
 

@@ -12,6 +12,11 @@ from session_runner.whatsapp.sending import Quoted, address, call_failure, send_
     [
         ("server returned error 463", RefusedError, "server_error"),
         ("no LID found for 5511900000000@s.whatsapp.net from server", RefusedError, "recipient_unknown"),
+        (
+            "failed to save cached sessions: failed to store cached sessions: transaction: commit: disk I/O error",
+            NotSentError,
+            "disk_full",
+        ),
         ("failed to send message node: websocket not connected", NotSentError, "not_connected"),
         ("failed to get device list: failed to send usync query: x", NotSentError, "not_connected"),
         ("failed to get user info for 1@lid to fill LID cache: x", NotSentError, "not_connected"),
