@@ -19,7 +19,7 @@ from tests.support.running_stack import RunningStack
 # its journal (host), or not yet in the ingest queue (task, whose disk goes with it).
 HOST_WINDOW_SECONDS = 1.0
 TASK_WINDOW_SECONDS = 3.0
-# While SQS takes nothing: facts are spilled when they are five seconds old, looked for twice a second, and then written.
+# While SQS takes nothing: facts are spilled when they are five seconds old; they are looked for twice a second.
 SPILL_WINDOW_SECONDS = 7.0
 BACK_SECONDS = 150.0
 _POLL_SECONDS = 0.05
