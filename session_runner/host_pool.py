@@ -249,6 +249,7 @@ class HostPool:
                     "pid": seat.host.pid,
                     "status": ended.returncode,
                     "sessions": len(seat.channels),
+                    "causes": ended.causes,
                     "last_lines": ended.last_lines[-20:],
                 },
             )

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 _READY_SECONDS = 30.0
 _LONGEST_LINE = 16 * 1024 * 1024
 _KEPT_LINES = 60
+# How Go begins to say why it aborts; hundreds of lines about goroutines follow.
+_CAUSES = ("fatal error:", "panic:", "runtime:", "SIG")
+_KEPT_CAUSES = 8
 _LIBRARY_GREETING = "Press Ctrl+C to exit"
 _DEFAULT_SECONDS = 15.0
 # The library waits 75 s for WhatsApp's answer and nothing shortens that: give up only after it has.
@@ -42,10 +45,17 @@ _SECONDS = {
 
 @dataclass(frozen=True, slots=True)
 class HostExit:
-    """How a host ended: its return code (negative: the signal) and the last lines it wrote, numbers masked."""
+    """How a host ended; numbers in what it wrote are masked.
+
+    Attributes:
+        returncode: its return code; negative: the signal.
+        last_lines: the last lines it wrote.
+        causes: the lines in which Go said why it aborts, if it did.
+    """
 
     returncode: int
     last_lines: tuple[str, ...]
+    causes: tuple[str, ...] = ()
 
 
 class Host:
@@ -60,6 +70,7 @@ class Host:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._causes: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -223,6 +234,8 @@ class Host:
             text = mask_phones_in(line.decode(errors="replace").rstrip())
             if text == _LIBRARY_GREETING:
                 continue
+            if text.startswith(_CAUSES) and len(self._causes) < _KEPT_CAUSES:
+                self._causes.append(text)
             self._last_lines.append(text)
             logger.info("host %d: %s", process.pid, text)
 
@@ -238,7 +251,7 @@ class Host:
             self._ready.set_exception(HostError("not_started", "the host ended at once"))
         if self._writer is not None:
             self._writer.close()
-        self.exited.set_result(HostExit(returncode, tuple(self._last_lines)))
+        self.exited.set_result(HostExit(returncode, tuple(self._last_lines), tuple(self._causes)))
 
 
 def _readable(descriptor: int, seconds: float) -> bool:
