@@ -1,6 +1,7 @@
 """Uncertain messages: one decision holds, evidence wins over it while it can, and all of it stays visible."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -70,6 +71,24 @@ def test_of_two_decisions_one_holds(desk: Desk, first: Decision, second: Decisio
     decide(desk, message, first)
     with pytest.raises(MessageStateError):
         decide(desk, message, second)
+
+
+def test_of_many_decisions_at_once_one_holds(desk: Desk) -> None:
+    message = uncertain(desk)
+    service.settle(desk.rows()[0])
+
+    def won(decision: Decision) -> bool:
+        try:
+            decide(desk, message, decision)
+        except MessageStateError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        wins = list(threads.map(won, [*Decision] * 4))
+    assert wins.count(True) == 1
+    assert len(desk.rows()) == 1
+    assert len(desk.get(message).history) == 3
 
 
 def test_a_key_gives_the_same_answer_again_and_refuses_the_other_decision(desk: Desk) -> None:
