@@ -1,13 +1,16 @@
 """The ledger comparison itself: each way in which a message can end is told apart, and the classes sum."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.chaos.options import Act, Options, parsed, plan
+from tests.chaos.program import _figures, failures
 from tests.chaos.records import Kill, LedgerRow, Logged, Records, Sent, Takeover, VaultVersion
-from tests.chaos.verdict import in_flight, judge, stale_snapshots
+from tests.chaos.scene import Figures
+from tests.chaos.verdict import Verdict, in_flight, judge, stale_snapshots
 
 T = datetime(2026, 11, 22, 13, tzinfo=UTC)
 NUMBER, OTHER = "5511988880001", "5511988880002"
@@ -159,3 +162,20 @@ def test_only_what_is_asked_for_happens() -> None:
     """One kind of failure at a time is how a run is understood."""
     steps = plan(parsed(["--seed", "9", "--only", "--task-losses", "2", "--outages", "s3"]))
     assert sorted(step.act for step in steps) == [Act.OUTAGE, Act.TASK_LOSS, Act.TASK_LOSS]
+
+
+def test_the_figures_have_the_agreed_names() -> None:
+    """Whoever compares runs reads them by name; a run in which nothing happened has no failure."""
+    nothing = SimpleNamespace(channels=[], out=[], inward=[], unanswered=0, complaints=dict)
+    figures = _figures(Options(), Figures(), Verdict(), nothing, nothing) | {"unsettled": 0}  # type: ignore[arg-type]
+    agreed = {
+        *("seed", "host_kills", "task_losses", "out_accepted", "out_lost", "out_doubled_silently", "uncertain"),
+        *("in_flight_at_kills", "in_sent", "in_lost", "in_lost_outside_window", "recovery_host_s", "recovery_task_s"),
+        *("stale", "drain"),
+    }
+    assert agreed <= set(figures)
+    assert set(figures["recovery_host_s"]) == set(figures["recovery_task_s"]) == {"p50", "max"}
+    assert set(figures["stale"]) >= {"messages", "snapshots", "displaced"}
+    assert set(figures["drain"]) == {"sessions", "seconds", "unclean"}
+    assert failures(figures) == []
+    assert failures(figures | {"out_lost": 1, "unsettled": 2})[0] == "out_lost: 1"
