@@ -28,6 +28,11 @@ from session_runner.whatsapp.gate import Gate
 logger = logging.getLogger(__name__)
 library = _binder.gocode
 
+# Stop returns nothing, but neonize takes whatever the register holds for a text and frees it: on x86-64 that happens to
+# be nothing, on arm64 it aborts the process ("double free or corruption").
+del library.Stop.errcheck
+library.Stop.restype = None
+
 # Write-ahead logging lets a snapshot read while the session writes. "immediate" takes the write lock when a
 # transaction begins, where waiting works; a deferred one that turns writer fails at once with SQLITE_BUSY.
 _DATABASE_OPTIONS = "_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=10000&_txlock=immediate&_foreign_keys=on"

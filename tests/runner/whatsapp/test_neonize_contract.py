@@ -11,6 +11,7 @@ from neonize.proto import Neonize_pb2 as n
 from neonize.proto.waCompanionReg import WAWebProtobufsCompanionReg_pb2 as companion
 from neonize.proto.waE2E import WAWebProtobufsE2E_pb2 as e2e
 
+from session_runner.whatsapp import native
 from session_runner.whatsapp.event_codes import EventCode
 
 C = ctypes.c_char_p
@@ -37,7 +38,7 @@ def test_is_the_pinned_version() -> None:
             ],
             POINTER,
         ),
-        ("Stop", [C], POINTER),
+        ("Stop", [C], None),
         ("Disconnect", [C], INT),
         ("SendMessage", [C, C, INT, C, INT], ctypes.POINTER(_binder.Bytes)),
         ("PairPhone", [C, C, INT], ctypes.POINTER(_binder.Bytes)),
@@ -49,11 +50,12 @@ def test_is_the_pinned_version() -> None:
 )
 def test_entry_points_take_what_we_pass(name: str, arguments: list[Any], result: Any) -> None:
     """Argument and result types of each native call."""
-    function = getattr(_binder.gocode, name)
+    function = getattr(native.library, name)
     assert list(function.argtypes) == arguments
     assert function.restype is result
-    # Results come back as bytes, freed: the library's own hooks do that.
-    assert (function.errcheck is not None) is (name != "Disconnect")
+    # Results come back as bytes, freed: the library's own hooks do that. Stop has no result: what the hook frees then
+    # is whatever the register holds, which on arm64 aborts the process.
+    assert (function.errcheck is not None) is (name not in {"Disconnect", "Stop"})
 
 
 @pytest.mark.parametrize(
