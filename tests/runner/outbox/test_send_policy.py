@@ -127,9 +127,9 @@ def test_error_463_holds_the_message_and_strangers_and_shows_why(world: World) -
         assert world.messages.status(behind) is S.QUEUED
         assert world.results() == [("sent", None)]
         assert texts(line) == [met.text, friend.text]
+        await sender.close()
         world.metrics.flush()
         assert any('"event_type":"reachout_locked","MessagesHeld":[2.0]' in told for told in world.lines)
-        sender.cancel()
 
     play(world, scenario)
 

@@ -51,7 +51,7 @@ def test_known_contacts_and_answers_cost_nothing_of_the_budget(desk: Desk, messa
     assert [gate.may_send(message, approach(chat)).allowed for chat in "abcd"] == [True, True, True, False]
 
 
-@settings(max_examples=30, deadline=timedelta(seconds=20), suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=timedelta(seconds=20), suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from("abcdefg"), st.booleans()), max_size=25))
 def test_however_often_tasks_are_lost_each_stranger_counts_once_and_no_more_than_the_budget(
     desk: Desk, tries: list[tuple[str, bool]]

@@ -185,7 +185,7 @@ def _tried(act: Callable[[], object]) -> bool:
     return True
 
 
-@settings(max_examples=40, deadline=timedelta(seconds=20), suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=timedelta(seconds=20), suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(["resend", "discard", "policy", "evidence", "send", "lose"]), min_size=1, max_size=7))
 def test_whatever_order_deciders_and_evidence_come_in_one_story_is_told(desk: Desk, acts: list[str]) -> None:
     """Decisions, the runner's own resend, late evidence and second tries in any order keep ladder, rows and history."""
