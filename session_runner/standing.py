@@ -20,6 +20,8 @@ from session_runner.ports import Surroundings
 from session_runner.uptime import Uptime
 from session_runner.vitals import ERROR_WINDOW_SECONDS, RESTART_WINDOW_SECONDS, SessionVitals, Window
 
+PROXY_PATIENCE_SECONDS = 60.0
+
 
 class Standing:
     """One session's standing.
@@ -56,7 +58,11 @@ class Standing:
 
     def moment(self) -> Moment:
         """Return the present on both clocks."""
-        return Moment(self.around.clock.now(), self.around.clock.monotonic(), self.around.connect_patience)
+        patience = self.around.connect_patience
+        if self.channel.proxy_address is not None:
+            # The client's own reconnects do not tell why they fail; a new incarnation's dial says that it is the proxy.
+            patience = min(patience, PROXY_PATIENCE_SECONDS)
+        return Moment(self.around.clock.now(), self.around.clock.monotonic(), patience)
 
     @property
     def state(self) -> ChannelState:

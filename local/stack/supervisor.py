@@ -241,6 +241,8 @@ class Stack:
             **deployment.environment(),
             "RECADO_SHARD_ID": shard_id,
             "RECADO_HEALTH_HOST": HOST,
+            # As the stage has it for the API.
+            "RECADO_PROXY_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
             **self._whatsapp_environment(addresses),
         }
 

@@ -498,6 +498,23 @@ def test_a_session_that_is_not_connected_in_time_is_begun_anew_and_counted(world
     play(world, scenario)
 
 
+def test_a_lost_connection_through_a_proxy_is_looked_into_after_a_minute(world: World) -> None:
+    async def scenario(world: World, session: Session) -> None:
+        host = await connected(world, session)
+        host.event(CHANNEL, "disconnected")
+        await told(world, (C.DISCONNECTED, "connection_lost"))
+        world.channels.proxy_error = OSError("no such name")
+        world.clock.advance(61)
+        session.nudge()
+        await told(world, (C.DISCONNECTED, "not_connected_in_time"))
+        world.clock.advance(2)
+        session.nudge()
+        await told(world, (C.DISCONNECTED, "proxy_unreachable"))
+
+    world.channels.channel = replace(world.channels.channel, proxy_address="proxy.example.com:443")
+    play(world, scenario)
+
+
 def test_a_session_goes_through_its_channels_proxy_and_pairs_through_it(world: World) -> None:
     async def scenario(world: World, session: Session) -> None:
         host = await connected(world, session)
