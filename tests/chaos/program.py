@@ -83,7 +83,8 @@ async def _run(stack: RunningStack, folder: Path, options: Options, tell: Callab
         tell(f"settled with {left} open after {time.monotonic() - started:.1f} s")
         records = Records(kills=scene.figures.kills, takeovers=tasks.takeovers)
         await gather(stack, traffic, records)
-        return {**_figures(options, scene.figures, judge(records), traffic, tasks), "unsettled": left}
+        figures = _figures(options, scene.figures, judge(records), traffic, tasks)
+        return {**figures, "unrecorded": await asyncio.to_thread(_unrecorded, stack)}
     finally:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(150):
@@ -191,11 +192,19 @@ def failures(figures: dict[str, Any]) -> list[str]:
     found = [f"{name}: {count}" for name, count in must_be_nothing.items() if count]
     if figures["uncertain"] > figures["in_flight_at_kills"]:
         found.append(f"uncertain: {figures['uncertain']} of {figures['in_flight_at_kills']} in flight")
-    if figures["unsettled"]:
-        found.append(f"unsettled: {figures['unsettled']} when time was up; what counts as lost may be on its way")
+    if figures["unrecorded"]:
+        found.append(f"unrecorded: {figures['unrecorded']} when time was up; what counts as lost may be on its way")
     if not figures["sums"]:
         found.append("the classes do not sum to what was accepted")
     return found
+
+
+def _unrecorded(stack: RunningStack) -> int:
+    """Return how many messages of the runners still wait for the recorder, or are being recorded."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = stack.environment["RECADO_INGEST_QUEUE_URL"]
+    attributes = stack.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
 
 
 def _shorten_retries(stack: RunningStack) -> None:

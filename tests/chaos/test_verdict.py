@@ -167,7 +167,7 @@ def test_only_what_is_asked_for_happens() -> None:
 def test_the_figures_have_the_agreed_names() -> None:
     """Whoever compares runs reads them by name; a run in which nothing happened has no failure."""
     nothing = SimpleNamespace(channels=[], out=[], inward=[], unanswered=0, complaints=dict)
-    figures = _figures(Options(), Figures(), Verdict(), nothing, nothing) | {"unsettled": 0}  # type: ignore[arg-type]
+    figures = _figures(Options(), Figures(), Verdict(), nothing, nothing) | {"unrecorded": 0}  # type: ignore[arg-type]
     agreed = {
         *("seed", "host_kills", "task_losses", "out_accepted", "out_lost", "out_doubled_silently", "uncertain"),
         *("in_flight_at_kills", "in_sent", "in_lost", "in_lost_outside_window", "recovery_host_s", "recovery_task_s"),
@@ -178,4 +178,4 @@ def test_the_figures_have_the_agreed_names() -> None:
     assert set(figures["stale"]) >= {"messages", "snapshots", "displaced"}
     assert set(figures["drain"]) == {"sessions", "seconds", "unclean"}
     assert failures(figures) == []
-    assert failures(figures | {"out_lost": 1, "unsettled": 2})[0] == "out_lost: 1"
+    assert failures(figures | {"out_lost": 1, "unrecorded": 2})[0] == "out_lost: 1"
