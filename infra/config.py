@@ -14,8 +14,9 @@ _RETRY_GAPS_SECONDS = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 
 _LOG_RETENTIONS_DAYS = frozenset({1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731})
 _LARGEST_SHARD_NUMBER = 999
 _MOST_SHARDS = 90  # a stack holds 500 resources, and five of them are each shard's
+_MOST_CLOSED = 10  # nobody gives up more at once, and they too have to fit
 _MOST_DEDICATED = 80  # what fits into the environment of a function beside everything else
-_NOT_SETTINGS = frozenset({"name", "shared_shards", "retired_shards", "dedicated_clinics"})
+_NOT_SETTINGS = frozenset({"name", "shared_shards", "closed_shards", "retired_shards", "dedicated_clinics"})
 # What Cognito takes as the address to return to.
 _SIGN_IN_URL = re.compile(r"(https://[^/#\s]+|http://localhost(:\d+)?)(/[^#\s]*)?")
 _CLINIC_ID = re.compile(r"cli_([0-9a-hjkmnp-tv-z]{26})")
@@ -55,6 +56,7 @@ class Stage:
     Attributes:
         name: what every physical name carries, as in ``recado-<name>-core``.
         shared_shards: how many shared shards there are; only ever raised, since shard ids are permanent.
+        closed_shards: the ids of shards that get no new channels, as a rule because they are to be given up.
         retired_shards: the numbers of shared shards that were given up; their ids are never used again.
         dedicated_clinics: the clinics that have a shard of their own.
         session_tasks: whether shards run as ECS tasks; off where a process supervisor stands in for ECS.
@@ -90,6 +92,7 @@ class Stage:
 
     name: str
     shared_shards: int
+    closed_shards: tuple[str, ...] = ()
     retired_shards: tuple[int, ...] = ()
     dedicated_clinics: tuple[str, ...] = ()
     session_tasks: bool = True
@@ -156,6 +159,12 @@ class Stage:
         known = all(type(number) is int and 1 <= number <= self.shared_shards for number in retired)
         demand = "numbers of shared shards, each once, and not all of them"
         _require(known and len(set(retired)) == len(retired) < self.shared_shards, "shards.retired", demand)
+        closed = set(self.closed_shards)
+        _require(
+            len(closed) == len(self.closed_shards) <= _MOST_CLOSED and closed < set(self.shard_ids),
+            "shards.closed",
+            f"ids of shards of this stage, each once, {_MOST_CLOSED} at most and not all of them",
+        )
         deployed = self.shared_shards - len(retired) + len(self.dedicated_clinics)
         _require(
             deployed <= _MOST_SHARDS, "shards", f"{_MOST_SHARDS} at most at the same time, which {deployed} are not"
@@ -226,9 +235,11 @@ class Stage:
             raise UnknownStageError(f"no stage {name!r} in cdk.json; declared are {', '.join(sorted(stages))}")
         settings = dict(cast("Mapping[str, Any]", stages[name]))
         shards = dict(settings.pop("shards", {}))
-        shared, dedicated, retired = (shards.pop(key, None) for key in ("shared", "dedicated", "retired"))
-        wanted = '{"shared": <number of shards>, "dedicated": [<clinic id>, …], "retired": [<number>, …]} at most'
-        lists = all(each is None or isinstance(each, list) for each in (dedicated, retired))
+        shared, *rest = (shards.pop(key, None) for key in ("shared", "dedicated", "closed", "retired"))
+        wanted = (
+            '{"shared": <number>, "dedicated": [<clinic id>, …], "closed": [<shard id>, …], "retired": [<number>, …]}'
+        )
+        lists = all(each is None or isinstance(each, list) for each in rest)
         _require(isinstance(shared, int) and lists and not shards, "shards", wanted)
         unknown = settings.keys() - {declared.name for declared in fields(cls)} | settings.keys() & _NOT_SETTINGS
         _require(not unknown, ", ".join(sorted(unknown)), "left out: there is no such setting")
@@ -238,12 +249,14 @@ class Stage:
         alarms = settings.pop("alarms", {})
         known = {declared.name for declared in fields(AlarmThresholds)}
         _require(isinstance(alarms, dict) and alarms.keys() <= known, "alarms", f"some of {', '.join(sorted(known))}")
+        dedicated, closed, retired = (tuple(each or ()) for each in rest)
         return cls(
             name=name,
             alarms=AlarmThresholds(**alarms),
             shared_shards=cast("int", shared),
-            retired_shards=tuple(cast("list[int]", retired or ())),
-            dedicated_clinics=tuple(cast("list[str]", dedicated or ())),
+            closed_shards=closed,
+            retired_shards=retired,
+            dedicated_clinics=dedicated,
             **settings,
         )
 

@@ -30,7 +30,12 @@ class Environment:
 
     def shards(self) -> dict[str, str]:
         """The declared shards and their command queues."""
-        return {"RECADO_SHARDS": listed(self._stage.shard_ids), **self._command_queues()}
+        closed = self._stage.closed_shards
+        return {
+            "RECADO_SHARDS": listed(self._stage.shard_ids),
+            **({"RECADO_CLOSED_SHARDS": listed(sorted(closed))} if closed else {}),
+            **self._command_queues(),
+        }
 
     def key(self) -> dict[str, str]:
         """The key that seals secrets."""

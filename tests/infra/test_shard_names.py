@@ -27,8 +27,12 @@ _ULID = st.from_regex(r"[0-7][0-9a-hjkmnp-tv-z]{25}", fullmatch=True)
 def test_what_infra_lists_is_what_settings_read(numbers: list[int], clinics: list[str]) -> None:
     """Any set of shared and dedicated shards goes through the environment and comes out the same."""
     shard_ids = [*(f"shard-{number:03d}" for number in numbers), *(f"shard-{clinic}" for clinic in clinics)]
-    read = ShardSettings(shards=listed(shard_ids), shard_queue_url="https://queues/{shard_id}")
+    some = sorted(shard_ids[::2])
+    read = ShardSettings(
+        shards=listed(shard_ids), closed_shards=listed(some), shard_queue_url="https://queues/{shard_id}"
+    )
     assert list(read.shard_ids) == shard_ids
+    assert read.closed_shard_ids == set(some)
     assert unlisted(listed(shard_ids)) == shard_ids
 
 
@@ -57,6 +61,7 @@ def test_as_many_ids_as_there_can_be_fit_into_it(crowded: Templates) -> None:
         environment = dict(function.environment)
         if "RECADO_SHARDS" in environment:
             environment["RECADO_SHARDS"] = listed([*shared, *dedicated])
+            environment["RECADO_CLOSED_SHARDS"] = listed(dedicated[:10])
         assert _bytes_of(environment) < _LIMIT, name
 
 

@@ -50,6 +50,7 @@ ENVIRONMENT = {
 _CACHED_SETTINGS = (
     settings.table_names,
     settings.shard_queues,
+    settings.closed_shards,
     settings.stage,
     settings.sealing_key,
     settings.region,
@@ -117,7 +118,13 @@ class EmulatedAws:
 @contextmanager
 def emulated_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedAws]:
     """Run the product against a complete account with nothing in it."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "RECADO_WEBHOOK_RETRY_GAPS", "RECADO_WEBHOOK_ALLOWED_NETWORKS"):
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_PROFILE",
+        "RECADO_CLOSED_SHARDS",
+        "RECADO_WEBHOOK_RETRY_GAPS",
+        "RECADO_WEBHOOK_ALLOWED_NETWORKS",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)

@@ -136,6 +136,16 @@ def test_a_full_dedicated_shard_is_full_for_its_clinic(aws: EmulatedAws, monkeyp
     assert shards.place(_CLINIC) == [_own_shard(_CLINIC)]
 
 
+def test_a_closed_shard_gets_no_new_channel(aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor a clinic's own, whose new channels then go where those of others go; the channels it has stay there."""
+    _declare(monkeypatch, "001-002,01k0000000000000000000000a")
+    monkeypatch.setenv("RECADO_CLOSED_SHARDS", "001,01k0000000000000000000000a")
+    settings.closed_shards.cache_clear()
+    _fill("shard-001", 3)
+    assert shards.place(_CLINIC) == shards.place(_OTHER) == ["shard-002"]
+    assert sorted(shard.channels for shard in shards.declared()) == [0, 0, 3]
+
+
 def test_placing_reads_only_the_shards_that_are_open_to_the_clinic(
     aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

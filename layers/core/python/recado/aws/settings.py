@@ -69,6 +69,11 @@ class ShardSettings(_Settings):
         pattern=_QUEUE_URL,
         description="The address of each shard's command queue, with `{shard_id}` where the id belongs.",
     )
+    closed_shards: str = Field(
+        default="",
+        pattern=rf"^$|{_SHARDS}",
+        description="Those of the shards that get no new channels, as in `shards`.",
+    )
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
@@ -79,18 +84,27 @@ class ShardSettings(_Settings):
     @property
     def shard_ids(self) -> tuple[str, ...]:
         """The ids of the declared shards, in the order in which they are listed."""
-        found: list[str] = []
-        for part in self.shards.split(","):
-            first, _, last = part.partition("-")
-            if last:
-                found += [f"shard-{number:03d}" for number in range(int(first), int(last) + 1)] or [""]
-            else:
-                found.append(f"shard-{part}")
-        return tuple(found)
+        return _unlisted(self.shards)
+
+    @property
+    def closed_shard_ids(self) -> frozenset[str]:
+        """The ids of the shards that get no new channels."""
+        return frozenset(_unlisted(self.closed_shards) if self.closed_shards else ())
 
     def queue_url_of(self, shard_id: str) -> str:
         """Return the address of a shard's command queue."""
         return self.shard_queue_url.replace("{shard_id}", shard_id)
+
+
+def _unlisted(text: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if last:
+            found += [f"shard-{number:03d}" for number in range(int(first), int(last) + 1)] or [""]
+        else:
+            found.append(f"shard-{part}")
+    return tuple(found)
 
 
 class EventBusSettings(_Settings):
@@ -164,6 +178,12 @@ def shard_queues() -> dict[str, str]:
     """Return the declared shards and their queues' addresses, read from the environment on first use."""
     declared = ShardSettings()
     return {shard_id: declared.queue_url_of(shard_id) for shard_id in declared.shard_ids}
+
+
+@lru_cache(maxsize=1)
+def closed_shards() -> frozenset[str]:
+    """Return the declared shards that get no new channels."""
+    return ShardSettings().closed_shard_ids
 
 
 @lru_cache(maxsize=1)

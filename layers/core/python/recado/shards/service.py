@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from recado.aws.clients import sqs
 from recado.aws.failures import is_passing
 from recado.aws.fencing import acting_for_platform
-from recado.aws.settings import shard_queues
+from recado.aws.settings import closed_shards, shard_queues
 from recado.aws.transactions import Transaction
 from recado.kernel.envelopes import Command
 from recado.kernel.errors import NoShardAvailableError, ServiceUnavailableError
@@ -24,12 +24,14 @@ def place(clinic_id: str) -> list[str]:
     """Return the shards that have room for another channel of a clinic, the one to try first in front.
 
     Args:
-        clinic_id: whose channel it is; one with a shard of its own is placed there only, others never.
+        clinic_id: whose channel it is; one with a shard of its own is placed there only, others never. A closed shard
+            is as if it were not there.
 
     Raises:
         NoShardAvailableError: none has.
     """
-    candidates = [shard.shard_id for shard in by_load(_counted(open_to(clinic_id, shard_queues())))]
+    open_shards = [shard_id for shard_id in shard_queues() if shard_id not in closed_shards()]
+    candidates = [shard.shard_id for shard in by_load(_counted(open_to(clinic_id, open_shards)))]
     if not candidates:
         raise NoShardAvailableError
     return candidates
