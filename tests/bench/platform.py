@@ -32,6 +32,7 @@ class Phones:
     """The simulator's control API: what people do with their phones."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._http = httpx.AsyncClient(base_url=url, timeout=_REQUEST_TIMEOUT, limits=_LIMITS, trust_env=False)
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -15,6 +15,7 @@ from tests.bench.platform import Addresses, Phones
 from tests.e2e.platform.desk import Desk
 from tests.e2e.platform.endpoint_server import EndpointServer
 from tests.e2e.platform.waiting import eventually
+from tests.support.connect_proxy import ConnectProxy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]
 
@@ -172,6 +173,34 @@ async def test_a_dropped_connection_comes_back_and_both_are_told(observed: Obser
     await observed.desk.until_state("connected")
 
 
+async def test_a_channel_connects_through_its_own_proxy_and_never_past_it(observed: Observed, brisa: Desk) -> None:
+    """Set over the API, sealed, used by the runner; while it is down the channel says so and when it is tried again."""
+    desk = observed.desk
+    channel = f"/channels/{desk.channel_id}"
+    with ConnectProxy(_port_of(observed.phones)) as proxy:
+        refused = await brisa.answer("PATCH", channel, json={"proxy": proxy.url})
+        assert refused.status_code == 404
+        shown = await desk.call("PATCH", channel, {"proxy": proxy.url})
+        assert shown["proxy"] == f"127.0.0.1:{proxy.port}"
+        await eventually(lambda: _tunnels(proxy), "it goes through the proxy")
+        await desk.until_state("connected")
+        proxy.stop()
+        await desk.call("POST", f"{channel}/restart")
+
+        async def blamed() -> dict[str, Any] | None:
+            found = await desk.channel()
+            return found if found["reason"] == "proxy_unreachable" else None
+
+        down = await eventually(blamed, "the proxy is blamed")
+        assert (down["state"], down["next_action"]) == ("disconnected", "check_proxy")
+        assert down["retry_at"] is not None
+        assert "senha" not in str(down)
+        proxy.start()
+        await desk.until_state("connected")
+        await desk.call("PATCH", channel, {"proxy": None})
+    await desk.until_state("connected")
+
+
 async def test_a_number_that_another_clinic_holds_is_rejected_and_nothing_disclosed(
     observed: Observed, aurora: Desk, phones: Phones
 ) -> None:
@@ -193,3 +222,12 @@ async def test_a_number_that_another_clinic_holds_is_rejected_and_nothing_disclo
     after = await aurora.channel()
     assert (after["state"], after["since"]) == ("connected", holder["since"])
     assert len((await phones.call("GET", f"/phones/{aurora.number}"))["devices"]) == 1
+
+
+async def _tunnels(proxy: ConnectProxy) -> list[str]:
+    return proxy.tunnels
+
+
+def _port_of(phones: Phones) -> int:
+    port = phones.url.rpartition(":")[2]
+    return int(port.rstrip("/"))
