@@ -80,7 +80,7 @@ verify-aws: setup ## look at STAGE in that account: what only a real one proves 
 	@$(PYTHON_BIN) -m infra.verification --stage $(STAGE) $(if $(filter-out 0,$(DISTURB)),--disturb) $(CHECKS)
 
 snapshots: setup ## write the reviewed snapshots of the production templates anew
-	@$(PYTHON_BIN) -m tests.infra.snapshots
+	@$(PYTHON_BIN) -m tests.infra.template_snapshots
 
 image: setup ## build the runner's image with buildah, start it here and pair a phone with it; needs root
 	$(PYTHON_BIN) -m local.image --options '$(IMAGE_OPTIONS)' $(if $(BASE_PYTHON),--base-python $(BASE_PYTHON))

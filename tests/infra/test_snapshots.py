@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.infra import snapshots
+from tests.infra import template_snapshots as snapshots
 from tests.infra.template import Templates
 
 _ADVICE = "look at the difference, and if it is meant: make snapshots"
