@@ -14,13 +14,13 @@ from tests.support.running_stack import RunningStack
 _ENDS = {"sent", "failed", "uncertain", "expired", "suppressed"}
 
 
-async def unsettled(traffic: Traffic) -> int:
-    """Return how many messages are still on their way: without a result, or not in the log."""
+async def unsettled(traffic: Traffic) -> tuple[int, int]:
+    """Return how many messages are still on their way: out without a result, in and not in the log."""
     out, inward = await _logs(traffic)
     ended = {message.message_id for message in out if message.ended_at is not None}
     logged = {message.text for message in inward}
     waiting = sum(sent.message_id not in ended for sent in traffic.out)
-    return waiting + sum(sent.text not in logged for sent in traffic.inward)
+    return waiting, sum(sent.text not in logged for sent in traffic.inward)
 
 
 async def gather(stack: RunningStack, traffic: Traffic, records: Records) -> None:

@@ -30,6 +30,7 @@ _SHARD = "shard-001"
 # so that outages of seconds stand for outages of minutes.
 _INGEST_VISIBILITY_SECONDS = "60"
 _INGEST_RECEIVES = 50
+_RECORDED_SECONDS = 8.0
 
 
 def run(options: Options, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ async def _run(stack: RunningStack, folder: Path, options: Options, tell: Callab
         await asyncio.sleep(options.quiet_seconds)
         traffic.end()
         await talking
-        left = await _settle(traffic, options)
+        left = await _settle(stack, traffic, options)
         tell(f"settled with {left} open after {time.monotonic() - started:.1f} s")
         records = Records(kills=scene.figures.kills, takeovers=tasks.takeovers)
         await gather(stack, traffic, records)
@@ -93,17 +94,23 @@ async def _run(stack: RunningStack, folder: Path, options: Options, tell: Callab
         await traffic.close()
 
 
-async def _settle(traffic: Traffic, options: Options) -> int:
-    """Wait until everything has its end; return how many have not when time is up or nothing moves any more."""
+async def _settle(stack: RunningStack, traffic: Traffic, options: Options) -> int:
+    """Wait until everything has its end; return how many have not when time is up or nothing moves any more.
+
+    What comes in and is lost never has an end: once nothing is left for the recorder, it is not waited for.
+    """
     deadline = moved = time.monotonic()
     deadline += options.settle_seconds
-    last = -1
+    last = (-1, -1)
     while True:
         left = await unsettled(traffic)
         if left != last:
             last, moved = left, time.monotonic()
-        if not left or time.monotonic() > deadline or time.monotonic() - moved > options.still_seconds:
-            return left
+        out, inward = left
+        recorded = not out and not await asyncio.to_thread(_unrecorded, stack)
+        patience = min(_RECORDED_SECONDS, options.still_seconds) if recorded else options.still_seconds
+        if not out + inward or time.monotonic() > deadline or time.monotonic() - moved > patience:
+            return out + inward
         await asyncio.sleep(1)
 
 
