@@ -199,7 +199,7 @@ def failures(figures: dict[str, Any]) -> list[str]:
     found = [f"{name}: {count}" for name, count in must_be_nothing.items() if count]
     if figures["uncertain"] > figures["in_flight_at_kills"]:
         found.append(f"uncertain: {figures['uncertain']} of {figures['in_flight_at_kills']} in flight")
-    if figures["unrecorded"]:
+    if found and figures["unrecorded"]:
         found.append(f"unrecorded: {figures['unrecorded']} when time was up; what counts as lost may be on its way")
     if not figures["sums"]:
         found.append("the classes do not sum to what was accepted")
