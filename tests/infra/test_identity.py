@@ -31,7 +31,7 @@ def test_people_are_invited_and_sign_in_by_email(prod: Templates) -> None:
 
 def test_passwords_are_long_and_a_second_factor_is_demanded_in_production(prod: Templates, local: Templates) -> None:
     """An authenticator app and no SMS; a stage may leave it to each person."""
-    policy = _pool(prod)["Policies"]["PasswordPolicy"]
+    policy = dict(_pool(prod)["Policies"]["PasswordPolicy"])
     assert policy.pop("MinimumLength") == 12
     assert policy.pop("TemporaryPasswordValidityDays") == 3
     assert set(policy.values()) == {True}
