@@ -6,9 +6,9 @@ from typing import Any
 
 from recado.channels.model import Channel, ChannelState, Desired
 from recado.kernel.errors import ChannelNotFoundError, ServiceUnavailableError
-from session_runner.host_pool import Seat
+from session_runner.hosts.pool import Seat
 from session_runner.ports import Surroundings
-from session_runner.sessions import Session
+from session_runner.sessions.session import Session
 
 AGAIN_SECONDS = 1.0
 

@@ -16,14 +16,14 @@ from recado.messages.limits import SendLimits
 from recado.messages.model import Message, OutboxRow
 from recado.messages.policy import SendPolicy
 from session_runner.blocking import Blocking
-from session_runner.convergence import WATCHDOG_SECONDS
-from session_runner.facts import Facts
-from session_runner.host_pool import HostPool
-from session_runner.metrics import Metrics
-from session_runner.recipients import ContactRoom
-from session_runner.reconnect import MOST_ATTEMPTS, Backoff
-from session_runner.start_line import StartLine
-from session_runner.vault import Vault
+from session_runner.health.metrics import Metrics
+from session_runner.hosts.pool import HostPool
+from session_runner.journal.facts import Facts
+from session_runner.outbox.recipients import ContactRoom
+from session_runner.sessions.convergence import WATCHDOG_SECONDS
+from session_runner.sessions.reconnect import MOST_ATTEMPTS, Backoff
+from session_runner.sessions.start_line import StartLine
+from session_runner.vault.vault import Vault
 
 
 class ChannelRoom(Protocol):

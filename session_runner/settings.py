@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recado.messages.limits import SendLimits
-from session_runner.vitals import HostLimits, MonitorLimits, SessionLimits
+from session_runner.health.vitals import HostLimits, MonitorLimits, SessionLimits
 
 
 class RunnerSettings(BaseSettings):

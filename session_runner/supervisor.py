@@ -23,25 +23,25 @@ from recado.messages import service as messages
 from recado.shards.lease import ShardLease
 from session_runner.blocking import Blocking
 from session_runner.carrying import Carrying
-from session_runner.commands import CommandQueue
-from session_runner.deadline import LeaseDeadline
+from session_runner.commands.dispatch import Dispatch
+from session_runner.commands.polling import CommandQueue
 from session_runner.directories import Directories
-from session_runner.dispatch import Dispatch
-from session_runner.facts import Facts
-from session_runner.health import Health
-from session_runner.host_pool import HostPool
-from session_runner.hosts import Host
-from session_runner.lease import LeaseKeeper
-from session_runner.liveness import Liveness
-from session_runner.measuring import Measuring
-from session_runner.metrics import Metrics
+from session_runner.health.endpoint import Health
+from session_runner.health.liveness import Liveness
+from session_runner.health.measuring import Measuring
+from session_runner.health.metrics import Metrics
+from session_runner.hosts.host import Host
+from session_runner.hosts.pool import HostPool
+from session_runner.journal.facts import Facts
+from session_runner.lease.deadline import LeaseDeadline
+from session_runner.lease.keeping import LeaseKeeper
+from session_runner.lease.task_evidence import EcsEvidence, owner_of, place_of
 from session_runner.ports import Surroundings
-from session_runner.publication import Publication
-from session_runner.reconnect import Backoff
+from session_runner.publishing.publication import Publication
+from session_runner.sessions.reconnect import Backoff
+from session_runner.sessions.start_line import StartLine
 from session_runner.settings import RunnerSettings
-from session_runner.start_line import StartLine
-from session_runner.task_evidence import EcsEvidence, owner_of, place_of
-from session_runner.vault import Vault
+from session_runner.vault.vault import Vault
 
 FENCED_STATUS = 70
 # Longer than hosts grant themselves; and no socket is open any more when, ten seconds after our deadline, another task
@@ -62,7 +62,7 @@ class Supervisor:
         self._logger = logger("runner")
         self._logger.append_keys(shard_id=settings.shard_id)
         # What hosts write on their standard error reaches us through the standard logging of their handle.
-        copy_config_to_registered_loggers(self._logger, log_level="WARNING", include={"session_runner.hosts"})
+        copy_config_to_registered_loggers(self._logger, log_level="WARNING", include={"session_runner.hosts.host"})
         self._clock = SystemClock()
         self._metrics = Metrics(settings.stage, settings.shard_id)
         self._blocking = Blocking(settings.blocking_calls)

@@ -24,11 +24,11 @@ def main() -> None:
     use_all_descriptors()
 
     # Loads Go's runtime, which must not happen before the environment is known to be right.
-    from session_runner.deadline import LeaseDeadline  # noqa: PLC0415
     from session_runner.host.recording import Recorder  # noqa: PLC0415
     from session_runner.host.service import HostService  # noqa: PLC0415
     from session_runner.host.wire import Wire  # noqa: PLC0415
-    from session_runner.journal import Journal  # noqa: PLC0415
+    from session_runner.journal.journal import Journal  # noqa: PLC0415
+    from session_runner.lease.deadline import LeaseDeadline  # noqa: PLC0415
 
     wire = Wire(socket.socket(fileno=settings.socket))
     service = HostService(

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from session_runner.deadline import LeaseDeadline
 from session_runner.host.closing import close_connections, still_writing
+from session_runner.lease.deadline import LeaseDeadline
 
 if TYPE_CHECKING:
     from session_runner.whatsapp.session import Session

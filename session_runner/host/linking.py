@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from session_runner.host.registry import Registry
-from session_runner.host_errors import HostError
+from session_runner.hosts.errors import HostError
 from session_runner.whatsapp.lifecycle import Change, SessionState
 from session_runner.whatsapp.pairing import Pairing, PairingMethod
 from session_runner.whatsapp.session import Session, SessionKey

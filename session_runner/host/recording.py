@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from session_runner.host.wire import Wire
-from session_runner.journal import Journal
+from session_runner.journal.journal import Journal
 from session_runner.whatsapp.mapping import Fact
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from recado.kernel.clock import SystemClock, to_text
 from session_runner.host.order import Ordered
 from session_runner.host.recording import Recorder
 from session_runner.host.wire import Wire
-from session_runner.host_errors import HostError
+from session_runner.hosts.errors import HostError
 from session_runner.whatsapp.lifecycle import Change
 from session_runner.whatsapp.session import Listener, Session, SessionKey, Starts
 from session_runner.whatsapp.session_files import device_of

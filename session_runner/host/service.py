@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from recado.kernel.clock import to_text
-from session_runner.deadline import LeaseDeadline
 from session_runner.host.fence import FENCED_STATUS, Fence
 from session_runner.host.last_resort import LastResort
 from session_runner.host.linking import begin_linking, device_data
@@ -20,7 +19,8 @@ from session_runner.host.recording import Recorder
 from session_runner.host.registry import STOP_SECONDS, Registry
 from session_runner.host.wire import Wire
 from session_runner.host.withdrawal import WITHDRAWN_STATUS, Withdrawal
-from session_runner.host_errors import HostError, NotSentError
+from session_runner.hosts.errors import HostError, NotSentError
+from session_runner.lease.deadline import LeaseDeadline
 from session_runner.whatsapp.lifecycle import SessionState
 from session_runner.whatsapp.pairing import PairingMethod
 from session_runner.whatsapp.sending import Quoted

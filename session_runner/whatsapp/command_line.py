@@ -27,8 +27,8 @@ from typing import Any
 import segno
 
 from recado.kernel.clock import to_text
-from session_runner.hosts import Host, HostError
-from session_runner.journal import Journal
+from session_runner.hosts.host import Host, HostError
+from session_runner.journal.journal import Journal
 from session_runner.whatsapp.parties import PHONE_SERVER
 from session_runner.whatsapp.settings import CommandLineSettings
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from recado.kernel.clock import to_text
-from session_runner.host_errors import HostError
+from session_runner.hosts.errors import HostError
 
 logger = logging.getLogger(__name__)
 

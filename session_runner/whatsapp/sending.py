@@ -7,7 +7,7 @@ from typing import Any
 from neonize.proto import Neonize_pb2 as messages
 from neonize.proto.waE2E import WAWebProtobufsE2E_pb2 as e2e
 
-from session_runner.host_errors import HostError, NotSentError, RefusedError, UnknownOutcomeError
+from session_runner.hosts.errors import HostError, NotSentError, RefusedError, UnknownOutcomeError
 from session_runner.whatsapp.native import loggable
 
 _ADDRESS = re.compile(r"(\d{5,20})@(s\.whatsapp\.net|lid)")

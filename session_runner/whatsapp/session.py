@@ -14,7 +14,7 @@ from typing import Any
 from neonize.proto import Neonize_pb2 as messages
 
 from recado.kernel.clock import SystemClock
-from session_runner.host_errors import HostError, NotSentError
+from session_runner.hosts.errors import HostError, NotSentError
 from session_runner.whatsapp import native
 from session_runner.whatsapp.gate import Gate
 from session_runner.whatsapp.incoming import Incoming

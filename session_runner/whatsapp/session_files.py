@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from session_runner.host_errors import HostError
+from session_runner.hosts.errors import HostError
 from session_runner.whatsapp.native_database import NativeDatabase, NativeDatabaseError
 from session_runner.whatsapp.parties import Party, party_from_texts
 

@@ -37,7 +37,7 @@ from recado.messages.limits import UNLIMITED
 from recado.webhooks import service as webhook_rooms
 from recado.webhooks.service import attempts
 from recado.webhooks.transport import Outcome
-from session_runner.outbox import Sender
+from session_runner.outbox.sender import Sender
 from tests.bench.prices import PER_GB_SECOND, PER_REQUEST, Call, total
 from tests.runner.fakes import FakeHost, World, a_channel, until
 from tests.support.aws import EmulatedAws, emulated_aws

@@ -16,15 +16,15 @@ from aws_lambda_powertools import Logger
 from recado.channels.model import Channel, ChannelState, Desired
 from recado.kernel.clock import SystemClock
 from session_runner.blocking import Blocking
-from session_runner.facts import Facts
-from session_runner.host_pool import HostPool, Seat
-from session_runner.hosts import Host
-from session_runner.journal import Journal
-from session_runner.metrics import Metrics
-from session_runner.sessions import Session
-from session_runner.start_line import StartLine
-from session_runner.vault import Stored
-from session_runner.vault_object import Kind
+from session_runner.health.metrics import Metrics
+from session_runner.hosts.host import Host
+from session_runner.hosts.pool import HostPool, Seat
+from session_runner.journal.facts import Facts
+from session_runner.journal.journal import Journal
+from session_runner.sessions.session import Session
+from session_runner.sessions.start_line import StartLine
+from session_runner.vault.object import Kind
+from session_runner.vault.vault import Stored
 from tests.bench.link_many import number_of
 from tests.runner.fakes import MemoryChannels, MemoryVault, World
 

@@ -16,8 +16,8 @@ from infra.constructs.clinic_dashboard import API_LINE, ATTEMPT_LINE, NO_CLINIC,
 from local.stack.state import CHECKOUT
 from recado.webhooks.commands import AttemptRequest
 from recado.webhooks.service.attempts import AttemptResult
-from session_runner import vault_usage
-from session_runner.standing import Standing
+from session_runner.sessions.standing import Standing
+from session_runner.vault import usage as vault_usage
 from tests.infra.template import Templates
 from tests.infra.test_observability import bodies
 
@@ -108,7 +108,7 @@ def test_the_line_of_a_channels_state(asked: dict[str, set[str]]) -> None:
     """One for each change; every line about a session has its clinic and channel, the shard is the process's own."""
     standing: Any = SimpleNamespace(channel=SimpleNamespace(clinic_id=NO_CLINIC, channel_id="chn_1"))
     known = set(Standing.fields(standing, state="connected", reason="x"))
-    source = (CHECKOUT / "session_runner" / "standing.py").read_text(encoding="utf-8")
+    source = (CHECKOUT / "session_runner" / "sessions" / "standing.py").read_text(encoding="utf-8")
     calls = [
         call
         for call in ast.walk(ast.parse(source))

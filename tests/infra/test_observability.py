@@ -92,7 +92,7 @@ def _emitted() -> dict[str, set[frozenset[str]]]:
                         typed = any(keyword.arg == "event_type" for keyword in call.keywords)
                         found.setdefault(name, set()).add(frozenset(dimensions | ({"event_type"} if typed else set())))
     # Their names follow from the kind of fact.
-    traffic = (CHECKOUT / "session_runner" / "traffic.py").read_text(encoding="utf-8")
+    traffic = (CHECKOUT / "session_runner" / "journal" / "traffic.py").read_text(encoding="utf-8")
     for name in re.findall(r'yield "(\w+)", ', traffic):
         found.setdefault(name, set()).add(frozenset({"stage", "component", "shard", "event_type"}))
     return found

@@ -11,7 +11,7 @@ import pytest
 
 from infra.container import HEALTH_PORT, USER, WRITABLE_FOLDER
 from recado.aws.settings import TableSettings
-from session_runner.health import Health
+from session_runner.health.endpoint import Health
 from session_runner.settings import RunnerSettings
 from tests.infra.conftest import CLINICS
 from tests.infra.template import Templates
@@ -174,7 +174,7 @@ def test_the_probe_tells_a_living_runner_from_a_hung_and_a_dead_one(
     """The very command of the template, run against the runner's health server."""
     port = serving.port
     assert _probe(prod, port) == 0
-    monkeypatch.setattr("session_runner.health.LOOP_SECONDS", -1.0)
+    monkeypatch.setattr("session_runner.health.endpoint.LOOP_SECONDS", -1.0)
     assert _probe(prod, port) != 0
     serving.close()
     assert _probe(prod, port) != 0

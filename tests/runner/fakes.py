@@ -33,17 +33,17 @@ from recado.messages.model import (
 from recado.messages.policy import SendPolicy
 from recado.messages.status import MessageStatus, is_settled
 from session_runner.blocking import Blocking
-from session_runner.facts import Facts
-from session_runner.host_errors import HostGone, NotSentError
-from session_runner.host_pool import HostPool, RunningHost
-from session_runner.hosts import HostExit
-from session_runner.journal import Journal
-from session_runner.metrics import Metrics
+from session_runner.health.metrics import Metrics
+from session_runner.hosts.errors import HostGone, NotSentError
+from session_runner.hosts.host import HostExit
+from session_runner.hosts.pool import HostPool, RunningHost
+from session_runner.journal.facts import Facts
+from session_runner.journal.journal import Journal
 from session_runner.ports import Surroundings
-from session_runner.reconnect import Backoff
-from session_runner.start_line import StartLine
-from session_runner.vault import Stored, Vault, VaultFencedError
-from session_runner.vault_object import Kind
+from session_runner.sessions.reconnect import Backoff
+from session_runner.sessions.start_line import StartLine
+from session_runner.vault.object import Kind
+from session_runner.vault.vault import Stored, Vault, VaultFencedError
 from tests.support.clock import FixedClock
 
 CLINIC, CHANNEL = "cli_aurora", "chn_recepcao"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from local.whatsapp.redirect import client_environment
-from session_runner.hosts import Host
-from session_runner.journal import Journal, JournalRow
+from session_runner.hosts.host import Host
+from session_runner.journal.journal import Journal, JournalRow
 from tests.e2e.whatsapp.harness import ROOT, RunningSimulator
 
 CLINIC_ID = "cli_test"

@@ -6,7 +6,7 @@ import resource
 import pytest
 
 from session_runner.host.withdrawal import WITHDRAWN_STATUS
-from session_runner.hosts import NotSentError
+from session_runner.hosts.host import NotSentError
 from tests.e2e.host.harness import CLINIC, PATIENT, HostBench, eventually, jid_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from session_runner.deadline import LeaseDeadline
 from session_runner.host.fence import FENCED_STATUS
-from session_runner.hosts import HostError, HostGone, NotSentError, UnknownOutcomeError
+from session_runner.hosts.host import HostError, HostGone, NotSentError, UnknownOutcomeError
+from session_runner.lease.deadline import LeaseDeadline
 from tests.e2e.host.harness import CLINIC, PATIENT, HostBench, RunningHost, eventually, jid_of
 from tests.e2e.whatsapp.harness import ROOT
 
@@ -185,7 +185,7 @@ async def test_a_killed_host_fails_the_request_it_was_in(clinic: HostBench) -> N
 async def test_hosts_die_with_their_supervisor(clinic: HostBench, tmp_path: Path) -> None:
     """When the supervisor is killed, the kernel kills its hosts: nobody keeps a session that nobody governs."""
     program = (
-        "import asyncio, sys; from pathlib import Path; from session_runner.hosts import Host\n"
+        "import asyncio, sys; from pathlib import Path; from session_runner.hosts.host import Host\n"
         "async def main():\n"
         "    host = Host(print)\n"
         f"    await host.start(directory=Path({str(tmp_path / 'own')!r}), journal_path=Path({str(tmp_path / 'j')!r}))\n"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from session_runner.hosts import NotSentError, RefusedError
+from session_runner.hosts.host import NotSentError, RefusedError
 from tests.e2e.host.harness import CLINIC, PATIENT, HostBench, eventually, jid_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from session_runner.hosts import HostError
+from session_runner.hosts.host import HostError
 from tests.e2e.host.harness import CLINIC, HostBench
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]

@@ -16,7 +16,7 @@ import pytest
 from recado.channels import service as channels
 from recado.channels.model import Channel, ChannelState
 from recado.channels.settings import proxy_allowed_networks
-from session_runner.host_pool import RunningHost
+from session_runner.hosts.pool import RunningHost
 from tests.e2e.runner.harness import Platform, play
 from tests.support.connect_proxy import ConnectProxy
 

@@ -10,7 +10,7 @@ from recado.kernel.errors import ChannelNotFoundError
 from recado.messages import service as messages
 from recado.messages.model import Message
 from recado.messages.status import MessageStatus
-from session_runner.vault import key_of
+from session_runner.vault.vault import key_of
 from tests.e2e.runner.harness import Platform, play
 from tests.support.aws import EmulatedAws
 

@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from local.stack.ecs import EcsRecords
-from session_runner.task_evidence import EcsEvidence, owner_of, task_arn
+from session_runner.lease.task_evidence import EcsEvidence, owner_of, task_arn
 
 
 def test_a_task_learns_its_name_and_another_ones_end(monkeypatch: pytest.MonkeyPatch) -> None:

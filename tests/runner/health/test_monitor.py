@@ -10,12 +10,12 @@ import pytest
 
 from recado.channels.model import ChannelState, Desired
 from recado.messages.status import MessageStatus
-from session_runner.host_errors import HostError
-from session_runner.liveness import Liveness
+from session_runner.health.liveness import Liveness
+from session_runner.health.vitals import HostLimits, MonitorLimits
+from session_runner.hosts.errors import HostError
+from session_runner.hosts.recycling import Recycling
 from session_runner.ports import Surroundings
-from session_runner.recycling import Recycling
-from session_runner.sessions import Session
-from session_runner.vitals import HostLimits, MonitorLimits
+from session_runner.sessions.session import Session
 from tests.runner.fakes import CHANNEL, CLINIC, START, FakeHost, MemoryChannels, World, a_channel, until
 
 LIMITS = MonitorLimits(host=HostLimits(threads=100, descriptors=500, memory_bytes=1 << 40, rest=0.0))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_runner.vitals import (
+from session_runner.health.vitals import (
     Condition,
     HostLimits,
     HostVitals,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from session_runner.deadline import LeaseDeadline
 from session_runner.host import fence as module
 from session_runner.host.fence import Fence
+from session_runner.lease.deadline import LeaseDeadline
 
 ROOT = Path(__file__).parents[3]
 

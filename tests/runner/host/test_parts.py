@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from session_runner.deadline import LeaseDeadline
 from session_runner.host.order import Ordered
 from session_runner.host.recording import Recorder
 from session_runner.host.settings import HostSettings, WrongEnvironmentError, read_settings, require_environment
 from session_runner.host.wire import Wire
-from session_runner.hosts import _exec_environment
-from session_runner.journal import Journal, JournalRow
+from session_runner.hosts.host import _exec_environment
+from session_runner.journal.journal import Journal, JournalRow
+from session_runner.lease.deadline import LeaseDeadline
 from session_runner.whatsapp.mapping import Fact
 
 FACT = Fact("message.received", ("chat", "A1"), datetime(2026, 11, 22, 13, 0, tzinfo=UTC), {"text": "Olá 😀"})
@@ -167,7 +167,8 @@ def test_hosts_get_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_supervisor_does_not_load_the_native_library() -> None:
     """Go's runtime lives in hosts only: the supervisor must survive what aborts it."""
-    modules = "session_runner.hosts, session_runner.journal, session_runner.deadline, session_runner.whatsapp.restore"
+    parts = ("hosts.host", "journal.journal", "lease.deadline", "whatsapp.restore")
+    modules = ", ".join(f"session_runner.{part}" for part in parts)
     program = f"import sys, {modules}; sys.exit('neonize' in sys.modules)"
     environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0

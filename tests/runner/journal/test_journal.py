@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from recado.kernel.ids import time_of
-from session_runner.journal import Journal
+from session_runner.journal.journal import Journal
 from tests.support.clock import FixedClock
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -126,7 +126,7 @@ def test_survives_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     program = (
         "import sys, itertools; from pathlib import Path; from datetime import datetime, UTC\n"
-        "from session_runner.journal import Journal\n"
+        "from session_runner.journal.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "for n in itertools.count():\n"
         "    journal.append('cli_1', 'chn_1', 'k', (str(n),), datetime.now(UTC), {'n': n})\n"

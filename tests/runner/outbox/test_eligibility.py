@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from recado.contacts.model import Acquaintance, Contact
 from recado.messages.model import OutboxRow
-from session_runner.eligibility import CONTACT_GOOD_FOR, LOOK_AGAIN_AFTER, Contacts, Holds, LineUp
+from session_runner.outbox.eligibility import CONTACT_GOOD_FOR, LOOK_AGAIN_AFTER, Contacts, Holds, LineUp
 from tests.runner.fakes import CHANNEL, CLINIC, START
 
 CHATS = "abcd"

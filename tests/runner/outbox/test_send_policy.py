@@ -14,8 +14,8 @@ from recado.messages.limits import UNLIMITED, is_cold
 from recado.messages.model import Message
 from recado.messages.policy import MOST_RESENDS, SendPolicy, Uncertain
 from recado.messages.status import MessageStatus
-from session_runner.host_errors import HostGone, NotSentError, RefusedError
-from session_runner.outbox import Sender
+from session_runner.hosts.errors import HostGone, NotSentError, RefusedError
+from session_runner.outbox.sender import Sender
 from tests.runner.fakes import CLINIC, EPOCH, START, World, until
 from tests.runner.outbox.test_sender import ANA, RUI, Line, drained, play
 

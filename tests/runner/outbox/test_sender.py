@@ -13,8 +13,8 @@ from recado.contacts.model import Resolution
 from recado.messages.gate import Approach, OpenGate, Verdict
 from recado.messages.model import Message
 from recado.messages.status import MessageStatus
-from session_runner.host_errors import HostError, HostGone, NotSentError, RefusedError, UnknownOutcomeError
-from session_runner.outbox import Sender
+from session_runner.hosts.errors import HostError, HostGone, NotSentError, RefusedError, UnknownOutcomeError
+from session_runner.outbox.sender import Sender
 from tests.runner.fakes import CLINIC, EPOCH, START, FakeHost, World, a_channel, until
 
 S = MessageStatus

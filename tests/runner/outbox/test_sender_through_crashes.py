@@ -14,8 +14,8 @@ from recado.messages.gate import Approach, OpenGate, Verdict
 from recado.messages.model import Message
 from recado.messages.policy import MOST_RESENDS, SendPolicy, Uncertain
 from recado.messages.status import MessageStatus, is_settled
-from session_runner.host_errors import HostError, HostGone, NotSentError, RefusedError, UnknownOutcomeError
-from session_runner.outbox import Sender
+from session_runner.hosts.errors import HostError, HostGone, NotSentError, RefusedError, UnknownOutcomeError
+from session_runner.outbox.sender import Sender
 from tests.runner.fakes import EPOCH, FakeHost, MemoryMessages, World, a_channel
 from tests.runner.outbox.test_sender import ANA, RUI, Line
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recado.channels.model import Channel, ChannelState, Desired, Pairing, PairingMethod
-from session_runner.convergence import ENDING_SECONDS, WATCHDOG_SECONDS, Moment, Phase, Step, View, next_step
+from session_runner.sessions.convergence import ENDING_SECONDS, WATCHDOG_SECONDS, Moment, Phase, Step, View, next_step
 
 NOW = datetime(2026, 11, 22, 13, tzinfo=UTC)
 MOMENT = Moment(NOW, 10_000.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recado.channels.model import ChannelState, Desired, NextAction
-from session_runner.failure_policy import POLICIES, Event, Policy, Retry, Who, pairing_policy, to_markdown
+from session_runner.sessions.failure_policy import POLICIES, Event, Policy, Retry, Who, pairing_policy, to_markdown
 from tests.runner.fakes import a_channel
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "failure-policy.md"
@@ -18,7 +18,9 @@ def test_every_event_has_its_row() -> None:
 
 
 def test_the_document_shows_the_table_of_the_code() -> None:
-    assert to_markdown() in DOCUMENT.read_text(encoding="utf-8"), "python -m session_runner.failure_policy prints it"
+    assert to_markdown() in DOCUMENT.read_text(encoding="utf-8"), (
+        "python -m session_runner.sessions.failure_policy prints it"
+    )
 
 
 @BY_EVENT

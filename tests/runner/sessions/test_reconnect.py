@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recado.channels.model import ChannelState
-from session_runner.failure_policy import POLICIES
-from session_runner.reconnect import (
+from session_runner.sessions.failure_policy import POLICIES
+from session_runner.sessions.reconnect import (
     MOST_ATTEMPTS,
     REPLACED_LIMIT,
     REPLACED_RETRY_SECONDS,

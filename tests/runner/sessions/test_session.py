@@ -14,12 +14,12 @@ from recado.channels.proxies import ProxyNotAllowedError
 from recado.kernel.clock import from_text
 from recado.kernel.errors import DataErasedError, NumberInUseError
 from recado.messages.status import MessageStatus
-from session_runner.convergence import Phase
-from session_runner.host_errors import HostError
-from session_runner.reconnect import Backoff
-from session_runner.sessions import Session
-from session_runner.vault import Stored
-from session_runner.vault_object import Kind, VaultDamagedError
+from session_runner.hosts.errors import HostError
+from session_runner.sessions.convergence import Phase
+from session_runner.sessions.reconnect import Backoff
+from session_runner.sessions.session import Session
+from session_runner.vault.object import Kind, VaultDamagedError
+from session_runner.vault.vault import Stored
 from tests.runner.fakes import CHANNEL, CLINIC, EPOCH, START, FakeHost, MemoryChannels, World, a_channel, until
 
 C = ChannelState
@@ -34,7 +34,7 @@ Scenario = Callable[[World, Session], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def _no_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("session_runner.credentials.prepare_unclean", lambda path: 0)
+    monkeypatch.setattr("session_runner.vault.credentials.prepare_unclean", lambda path: 0)
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_a_start_that_fails_is_tried_again_after_a_pause(world: World) -> None:
 def test_a_host_that_cannot_stop_a_session_is_killed_before_its_successor_starts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("session_runner.incarnations.STOP_SECONDS", 0.0)
+    monkeypatch.setattr("session_runner.sessions.incarnations.STOP_SECONDS", 0.0)
 
     async def scenario(world: World, session: Session) -> None:
         host = await connected(world, session)

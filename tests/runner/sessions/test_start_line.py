@@ -5,7 +5,7 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable
 
-from session_runner.start_line import StartLine
+from session_runner.sessions.start_line import StartLine
 
 
 class Never(random.Random):

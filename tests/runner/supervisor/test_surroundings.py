@@ -12,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from recado.messages.limits import UNLIMITED, SendLimits
-from session_runner import health as module
-from session_runner.health import Health
-from session_runner.pacing import Pacer
+from session_runner.health import endpoint as module
+from session_runner.health.endpoint import Health
+from session_runner.sessions.pacing import Pacer
 from session_runner.settings import RunnerSettings
 
 REQUIRED: dict[str, Any] = {

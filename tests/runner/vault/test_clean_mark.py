@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from recado.aws import clients
-from session_runner.credentials import Credentials, Found
-from session_runner.vault import Stored, Vault, VaultFencedError
+from session_runner.vault.credentials import Credentials, Found
+from session_runner.vault.vault import Stored, Vault, VaultFencedError
 from tests.support.aws import EmulatedAws
 
 CLINIC, CHANNEL = "cli_aurora", "chn_1"
@@ -23,7 +23,7 @@ KEYS = b"the keys of a session that was stopped in order"
 def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were prepared as those of an unclean end are."""
     paths: list[Path] = []
-    monkeypatch.setattr("session_runner.credentials.prepare_unclean", paths.append)
+    monkeypatch.setattr("session_runner.vault.credentials.prepare_unclean", paths.append)
     return paths
 
 
@@ -74,7 +74,7 @@ def test_the_mark_is_gone_before_there_is_a_file_to_connect_with(
 ) -> None:
     stopped_in_order(task(1), tmp_path)
     seen: list[bool] = []
-    monkeypatch.setattr("session_runner.credentials._write", lambda path, snapshot: seen.append(stored().clean))
+    monkeypatch.setattr("session_runner.vault.credentials._write", lambda path, snapshot: seen.append(stored().clean))
     task(2).restore()
     assert seen == [False]
 

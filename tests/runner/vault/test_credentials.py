@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 
 from recado.kernel.errors import DataErasedError
-from session_runner.credentials import Credentials, Found
-from session_runner.vault import Stored, Vault, VaultFencedError
-from session_runner.vault_object import Kind
+from session_runner.vault.credentials import Credentials, Found
+from session_runner.vault.object import Kind
+from session_runner.vault.vault import Stored, Vault, VaultFencedError
 from tests.runner.fakes import CHANNEL, CLINIC, EPOCH, MemoryVault
 
 KEY = (CLINIC, CHANNEL)
@@ -19,7 +19,7 @@ CLEAN = Stored("1", EPOCH - 1, 1, "n", clean=True, kind=Kind.SNAPSHOT, snapshot=
 @pytest.fixture
 def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     paths: list[Path] = []
-    monkeypatch.setattr("session_runner.credentials.prepare_unclean", paths.append)
+    monkeypatch.setattr("session_runner.vault.credentials.prepare_unclean", paths.append)
     return paths
 
 

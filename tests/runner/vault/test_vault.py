@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from recado.aws import clients, data_keys
 from recado.aws.envelopes import DataKey
 from recado.kernel.errors import DataErasedError, ServiceUnavailableError
-from session_runner import vault_usage
-from session_runner.vault import Stored, Vault, VaultBusyError, VaultFencedError, key_of
-from session_runner.vault_object import Kind, VaultDamagedError
-from session_runner.vault_usage import Usage
+from session_runner.vault import usage as vault_usage
+from session_runner.vault.object import Kind, VaultDamagedError
+from session_runner.vault.usage import Usage
+from session_runner.vault.vault import Stored, Vault, VaultBusyError, VaultFencedError, key_of
 from tests.runner.vault import version_one
 from tests.support.aws import EmulatedAws
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from recado.aws.envelopes import DataKey, SealBrokenError
 from recado.kernel.errors import DataErasedError
-from session_runner import vault_format
-from session_runner.vault_format import unpack
-from session_runner.vault_object import Kind, Marks, VaultDamagedError
+from session_runner.vault import format as vault_format
+from session_runner.vault.format import unpack
+from session_runner.vault.object import Kind, Marks, VaultDamagedError
 
 CLINIC, CHANNEL = "cli_a", "chn_a"
 KEY = DataKey(CLINIC, b"key of a", b"a" * 32)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recado.aws.envelopes import DataKey
-from session_runner.vault_format import unpack
-from session_runner.vault_object import Kind, Marks, VaultDamagedError
+from session_runner.vault.format import unpack
+from session_runner.vault.object import Kind, Marks, VaultDamagedError
 from tests.runner.vault.version_one import HEADER, pack
 
 CLINIC, CHANNEL = "cli_a", "chn_a"

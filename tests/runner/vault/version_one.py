@@ -4,7 +4,7 @@ import hashlib
 import struct
 import zlib
 
-from session_runner.vault_object import Kind
+from session_runner.vault.object import Kind
 
 HEADER = struct.Struct(">8sBB16s32s32sQ")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_runner.host_errors import HostError
+from session_runner.hosts.errors import HostError
 from session_runner.whatsapp import pairing as module
 from session_runner.whatsapp.pairing import Pairing, PairingMethod
 

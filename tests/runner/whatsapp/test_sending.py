@@ -2,7 +2,7 @@
 
 import pytest
 
-from session_runner.host_errors import HostError, NotSentError, RefusedError, UnknownOutcomeError
+from session_runner.hosts.errors import HostError, NotSentError, RefusedError, UnknownOutcomeError
 from session_runner.whatsapp.native import loggable
 from session_runner.whatsapp.sending import Quoted, address, call_failure, send_failure, text_message
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from neonize.proto import Neonize_pb2 as n
 
-from session_runner.host_errors import NotSentError
+from session_runner.hosts.errors import NotSentError
 from session_runner.whatsapp import native
 from session_runner.whatsapp import session as module
 from session_runner.whatsapp.event_codes import SUBSCRIBED, EventCode

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from session_runner.host_errors import HostError
+from session_runner.hosts.errors import HostError
 from session_runner.whatsapp.native_database import NativeDatabase, NativeDatabaseError
 from session_runner.whatsapp.restore import prepare_unclean
 from session_runner.whatsapp.session_files import SessionStore, checkpoint, device_of, take_snapshot

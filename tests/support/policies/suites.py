@@ -60,7 +60,13 @@ def recorded_calls_of_the_runner() -> list[Call]:
             for old in folder.glob("runner-*.json"):
                 old.unlink()
             chosen = ("tests/e2e/runner/test_life_of_a_channel.py", "tests/e2e/runner/test_way_of_a_message.py")
-            adapters = ("tests/runner/publisher", "tests/runner/supervisor", "tests/runner/vault")
+            adapters = (
+                "tests/runner/publishing",
+                "tests/runner/commands",
+                "tests/runner/lease",
+                "tests/runner/supervisor",
+                "tests/runner/vault",
+            )
             _record(*chosen, *adapters, "-k", _ENOUGH_OF_A_CHANNELS_LIFE, f"--recorded-calls={file}")
     return read(file)
 

@@ -1,0 +1,1 @@
+"""The shard's command queue, and what each kind of command does."""

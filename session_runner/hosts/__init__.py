@@ -1,0 +1,1 @@
+"""Host processes as the supervisor sees them; ``session_runner.host`` is what runs inside one."""
