@@ -18,6 +18,7 @@ simulator (``python -m local.whatsapp --port 8090 --state /tmp/simulator``) set 
 import argparse
 import asyncio
 import json
+import signal
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -118,6 +119,8 @@ async def watch(desk: Desk) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
+    # A shell without job control starts what is in its background with SIGINT ignored, and Python leaves it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         prog="python -m session_runner.whatsapp",
         description=__doc__,
