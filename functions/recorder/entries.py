@@ -130,7 +130,25 @@ class PairingCodeData(_Data):
     expires_at: AwareDatetime
 
 
-EntryData = MessageData | ResultData | ReceiptData | UndecryptableData | StateData | PairingCodeData
+class PastConversationData(PartyData):
+    """A one-to-one chat that the clinic's phone has had: with whom, and when the last message was written."""
+
+    last_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _is_with_somebody(self) -> Self:
+        if self.e164 is None and self.lid is None:
+            raise ValueError("a conversation is with somebody")
+        return self
+
+
+class HistoryData(_Data):
+    """``contacts.in_history``: some of the chats in the phone's history, without anything that was said in them."""
+
+    contacts: tuple[PastConversationData, ...] = Field(min_length=1, max_length=100)
+
+
+EntryData = MessageData | ResultData | ReceiptData | UndecryptableData | StateData | PairingCodeData | HistoryData
 
 KINDS: Mapping[str, type[EntryData]] = MappingProxyType(
     {
@@ -141,6 +159,7 @@ KINDS: Mapping[str, type[EntryData]] = MappingProxyType(
         "message.undecryptable": UndecryptableData,
         "channel.state": StateData,
         "channel.qr_ready": PairingCodeData,
+        "contacts.in_history": HistoryData,
     }
 )
 

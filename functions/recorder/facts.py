@@ -14,6 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from functions.recorder.channel_events import pairing_code_event, state_events
 from functions.recorder.entries import (
     EntryData,
+    HistoryData,
     InvalidEntryError,
     MessageData,
     PairingCodeData,
@@ -28,7 +29,7 @@ from recado.channels import service as channels
 from recado.channels import store as channel_store
 from recado.channels.reports import Outcome
 from recado.contacts import service as contacts
-from recado.contacts.model import KnownBy
+from recado.contacts.model import KnownBy, PastConversation
 from recado.kernel.clock import Clock
 from recado.kernel.envelopes import Entry, Event
 from recado.kernel.errors import ChannelNotFoundError, MessageNotFoundError
@@ -71,10 +72,10 @@ def take_in(entry: Entry, data: EntryData, clock: Clock) -> Taken:
             return _receipt(entry, data, clock)
         case UndecryptableData():
             return Taken([undecryptable_event(entry, data.whatsapp_id, data.chat.lid)])
-        case StateData():
-            return _state(entry, data)
-        case PairingCodeData():
-            return Taken([pairing_code_event(entry, data.method, data.expires_at)])
+        case StateData() | PairingCodeData():
+            return _channel(entry, data)
+        case HistoryData():
+            return _history(entry, data, clock)
 
 
 @lru_cache(maxsize=_CHANNELS_REMEMBERED)
@@ -152,7 +153,9 @@ def _receipt_events(taken: Sequence[messages.TakenReceipt]) -> list[Event]:
     ]
 
 
-def _state(entry: Entry, data: StateData) -> Taken:
+def _channel(entry: Entry, data: StateData | PairingCodeData) -> Taken:
+    if isinstance(data, PairingCodeData):
+        return Taken([pairing_code_event(entry, data.method, data.expires_at)])
     try:
         result = channels.apply_state(
             entry.clinic_id,
@@ -173,6 +176,14 @@ def _state(entry: Entry, data: StateData) -> Taken:
     if not result.changed and result.outcome is not Outcome.OUTDATED:
         return Taken([])
     return Taken(state_events(entry, data.state, data.reason, result.previous, data.ban_expires_at))
+
+
+def _history(entry: Entry, data: HistoryData, clock: Clock) -> Taken:
+    # Nobody did anything now, so there is no event.
+    past = [PastConversation(one.e164, one.lid, one.last_at) for one in data.contacts]
+    noted = contacts.meet_in_history(entry.clinic_id, past, clock=clock)
+    _metrics.add_metric(name="ContactsFromHistory", unit=MetricUnit.Count, value=noted)
+    return Taken([])
 
 
 def _observed(entry: Entry, data: MessageData) -> ObservedMessage:

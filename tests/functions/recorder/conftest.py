@@ -102,6 +102,11 @@ class Runner:
             {"whatsapp_id": "3A09", "chat": PATIENT, "from": PATIENT, "timestamp": to_text(START)},
         )
 
+    def in_history(self, *days_ago: float, **contact: Any) -> dict[str, Any]:
+        now = datetime.now(UTC)  # the recorder's clock, by which a year is measured
+        past = [{**PATIENT, "last_at": to_text(now - timedelta(days=days)), **contact} for days in days_ago]
+        return self.entry("contacts.in_history", {"contacts": past})
+
     def state(self, state: str, **data: Any) -> dict[str, Any]:
         return self.entry("channel.state", {"state": state, "reason": None, **data})
 

@@ -18,6 +18,7 @@ SCHEMAS = EVENTS / "schemas"
 EVENT_TYPES = {*STATUS_EVENTS.values(), UNDECRYPTABLE, STATE_CHANGED, PAIRING_CODE_READY} | {
     f"channel.{state.value}" for state in OWN_EVENT
 }
+SILENT = {"ingest_contacts_in_history"}
 INGEST = sorted((EVENTS / "sqs").glob("ingest_*.json"))
 
 
@@ -61,6 +62,7 @@ def test_everything_the_recorder_emits_is_of_its_schema(recorder: Recorder, runn
             runner.receipt("delivered"),
             runner.receipt("read"),
             runner.undecryptable(),
+            runner.in_history(0, 30),
             runner.entry("channel.qr_ready", {"method": "code", "expires_at": "2026-11-22T13:00:20Z"}),
         ],
         [runner.result(messages.record_failed(runner.begun(), 3, "463"), "failed")],
@@ -88,7 +90,7 @@ def test_each_sample_on_the_queue_is_taken_in(recorder: Recorder, sample: Path) 
     assert recorder.take(body) == []
     broken = [entry for entry in entries if not schema(f"entry.{entry['kind']}").is_valid(entry)]
     assert len(recorder.poison()) == len(broken) == (1 if sample.stem == "ingest_poison" else 0)
-    assert recorder.events()
+    assert bool(recorder.events()) is (sample.stem not in SILENT)
 
 
 def test_the_schemas_let_no_text_or_number_through() -> None:

@@ -36,6 +36,7 @@ class KnownBy(StrEnum):
 
     INBOUND = "inbound"
     PHONE = "phone"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,29 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class PastConversation:
+    """A one-to-one chat that the clinic's phone has had.
+
+    Attributes:
+        e164: the contact's number, as ``+5511977770001``.
+        lid: their LID, as ``123456789@lid``; at least one of the two is known.
+        last_at: when the last message was written, by either side.
+    """
+
+    e164: str | None
+    lid: str | None
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """What a clinic knows of a contact.
 
     Attributes:
         resolution: what WhatsApp said about the number, if it was asked.
-        known_since: when the contact first wrote, or was first written to from the clinic's own phone.
-        known_by: which of the two it was.
+        known_since: when the contact first wrote, or was first written to from the clinic's own phone; for one known
+            from the phone's history, when their last conversation was.
+        known_by: which of the three it was.
         wrote_at: when the contact last wrote, to a quarter of an hour.
     """
 
@@ -137,6 +154,15 @@ def parse_recipient(text: str, default_region: str = "BR", *, field: str = "to")
 def same_number(one: str, other: str) -> bool:
     """Say whether two E.164 numbers reach the same phone: Brazilian mobiles with and without the ninth digit do."""
     return one == other or _without_ninth_digit(one) == _without_ninth_digit(other)
+
+
+def twin_of(name: str) -> str | None:
+    """Return the other form of a Brazilian mobile number's digits, with or without the ninth digit; None for others.
+
+    WhatsApp has kept many accounts under the number without it, whatever their owners are called under.
+    """
+    match = _BRAZIL_MOBILE.fullmatch(f"+{name}")
+    return f"55{match['area']}{'' if match['ninth'] else '9'}{match['line']}" if match else None
 
 
 def _from_address(text: str, bare: str, field: str) -> Recipient:

@@ -1,13 +1,13 @@
-"""What each clinic knows of its contacts: what WhatsApp said of a number, and whether they have written."""
+"""What each clinic knows of its contacts: what WhatsApp said of a number, and whether the two have written before."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pynamodb.expressions.update import Action
 
 from recado.aws.models import ConditionFailedError
-from recado.contacts.model import KNOWN_FOR, Contact, KnownBy, Resolution
+from recado.contacts.model import KNOWN_FOR, Contact, KnownBy, PastConversation, Resolution, twin_of
 from recado.contacts.table import ContactRecord, contact_key
 from recado.kernel.clock import Clock, SystemClock
 
@@ -39,14 +39,16 @@ def contacts_named(clinic_id: str, names: Collection[str], *, clock: Clock = _CL
         names: numbers (``+55…`` or digits) or LIDs (``…@lid``), such as an outbox row's ``chat``.
         clock: tells what has expired.
     """
-    found = _found(clinic_id, names, clock)
-    registered = {name: _registered_elsewhere(name, contact) for name, contact in found.items()}
+    plain = {name: name.removeprefix("+") for name in names}
     # A Brazilian number with the ninth digit may be registered without it, and writes under that.
-    elsewhere = _found(clinic_id, {name for name in registered.values() if name}, clock)
+    asked = {*plain.values(), *(twin for name in plain.values() if (twin := twin_of(name)))}
+    found = _found(clinic_id, asked, clock)
+    registered = {name: _registered_as(found.get(name)) for name in plain.values()}
+    found |= _found(clinic_id, {name for name in registered.values() if name and name not in asked}, clock)
     whole = {}
-    for name in names:
-        contact = found.get(name, Contact())
-        other = elsewhere.get(registered.get(name) or "")
+    for name, digits in plain.items():
+        contact = found.get(digits, Contact())
+        other = found.get(registered[digits] or twin_of(digits) or "")
         whole[name] = replace(other, resolution=contact.resolution) if other and not contact.known_since else contact
     return whole
 
@@ -94,6 +96,33 @@ def meet(
         _note(clinic_id, names, by, at)
     elif _is_news(known, by, at):
         _note(clinic_id, names[:1], by, at)
+
+
+def meet_in_history(clinic_id: str, conversations: Iterable[PastConversation], *, clock: Clock = _CLOCK) -> int:
+    """Note whom the clinic's phone has had conversations with; return how many names were noted anew.
+
+    They are known for a year from their last conversation, as if Recado had seen it; older ones change nothing. What
+    is known already stays: a later sign is never taken back. Repeating it writes nothing.
+
+    Args:
+        clinic_id: whose contacts they are.
+        conversations: the phone's one-to-one chats.
+        clock: tells what is older than a year, and what has expired.
+    """
+    now = clock.now()
+    last: dict[str, datetime] = {}
+    for one in conversations:
+        at = min(one.last_at, now)
+        if at + KNOWN_FOR > now:
+            for name in filter(None, (one.e164, one.lid)):
+                last[name] = max(at, last.get(name, at))
+    keys = {contact_key(clinic_id, name): name for name in last}
+    records = ContactRecord.many(list(keys), consistent=False)
+    until = {keys[record.pk, record.sk]: record.kept_until for record in records if record.kept_until}
+    news = [name for name, at in last.items() if until.get(name, 0) < int((at + KNOWN_FOR).timestamp())]
+    for name in news:
+        _note(clinic_id, [name], KnownBy.HISTORY, last[name])
+    return len(news)
 
 
 def _has_account(known: Contact, lid: str | None, now: datetime) -> bool:
@@ -147,6 +176,6 @@ def _found(clinic_id: str, names: Collection[str], clock: Clock) -> dict[str, Co
     return {keys[record.pk, record.sk]: record.contact() for record in records if record.is_live(now)}
 
 
-def _registered_elsewhere(name: str, contact: Contact) -> str | None:
-    registered = contact.resolution.registered_e164 if contact.resolution else None
-    return registered if registered and registered.removeprefix("+") != name.removeprefix("+") else None
+def _registered_as(contact: Contact | None) -> str | None:
+    registered = contact.resolution.registered_e164 if contact and contact.resolution else None
+    return registered.removeprefix("+") if registered else None
