@@ -20,6 +20,7 @@ class EventCode(IntEnum):
     CLIENT_OUTDATED = 10
     STREAM_ERROR = 11
     DISCONNECTED = 12
+    HISTORY_SYNC = 13
     MESSAGE = 17
     RECEIPT = 18
     IDENTITY_CHANGE = 24
@@ -31,7 +32,6 @@ class EventCode(IntEnum):
 
 
 # An event the library cannot encode kills the event pump, so nothing is subscribed to that nobody reads or counts.
-# History sync is left out: megabytes of old messages that raise nothing (its notification is counted as a message).
 SUBSCRIBED = bytes(code for code in EventCode if code is not EventCode.DEVICE)
 
 # Read by nobody yet: counted by their code, their payload is not even decoded.

@@ -12,6 +12,7 @@ from typing import Any
 from recado.kernel.clock import Clock
 from recado.kernel.masking import mask_phones_in
 from session_runner.whatsapp.event_codes import COUNTED_ONLY, EventCode
+from session_runner.whatsapp.history import announces_history, map_history
 from session_runner.whatsapp.lifecycle import Change, change_of
 from session_runner.whatsapp.mapping import Fact, Ignored, View, map_message, map_receipt, map_undecryptable
 from session_runner.whatsapp.native import decode_event
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 _LARGEST_RAW_BYTES = 48 * 1024
 _QUIET_POLL_SECONDS = 0.02
+# For how long after it was announced a chunk of the phone's history may be on its way: it is fetched from the media
+# service meanwhile, and a chunk that cannot be fetched is never told.
+_HISTORY_SECONDS = 5.0
 _MAPPERS: dict[int, Callable[[Any, View], Fact | Ignored]] = {
     EventCode.MESSAGE: map_message,
     EventCode.RECEIPT: map_receipt,
@@ -56,6 +60,8 @@ class Incoming:
         self._catching_up = False
         self._handling = 0
         self._idle_since = time.monotonic()
+        self._history_awaited = 0
+        self._history_until = time.monotonic()
 
     def handle(self, code: int, payload: bytes) -> None:
         """Handle one event; never raises.
@@ -90,11 +96,26 @@ class Incoming:
             time.sleep(_QUIET_POLL_SECONDS)
         return False
 
+    def wait_for_history(self) -> bool:
+        """Wait for the chunks of history that were announced and have not come; say whether all came.
+
+        Bounded: at most five seconds after the last was announced. The announcement is acknowledged to WhatsApp, so
+        that whoever disconnects before the chunk is fetched has lost it.
+        """
+        while self._history_awaited > 0 and time.monotonic() < self._history_until:
+            time.sleep(_QUIET_POLL_SECONDS)
+        return self._history_awaited == 0
+
     def _handle(self, code: int, payload: bytes) -> None:
         if reason := COUNTED_ONLY.get(code):
             self.ignored[reason] += 1
             return
+        if code == EventCode.HISTORY_SYNC:
+            self._history_awaited = max(self._history_awaited - 1, 0)
         event = decode_event(code, payload)
+        if code == EventCode.MESSAGE and announces_history(event):
+            self._history_until = time.monotonic() + _HISTORY_SECONDS
+            self._history_awaited += 1
         if mapper := _MAPPERS.get(code):
             outcome = mapper(event, self._view())
             if isinstance(outcome, Fact):
@@ -102,9 +123,18 @@ class Incoming:
             else:
                 self.ignored[outcome.reason] += 1
             return
+        if code == EventCode.HISTORY_SYNC:
+            self._take_history(event)
+            return
         self._note(code, event)
         if change := change_of(code, event):
             self._changed(change)
+
+    def _take_history(self, event: Any) -> None:
+        history = map_history(event, self._view())
+        for fact in history.facts:
+            self._record(fact)
+        self.ignored.update(history.ignored)
 
     def _note(self, code: int, event: Any) -> None:
         match code:
@@ -131,6 +161,8 @@ class Incoming:
 
 
 def _unmapped(code: int, payload: bytes, error: Exception, now: datetime) -> Fact:
-    raw = base64.b64encode(payload).decode() if len(payload) <= _LARGEST_RAW_BYTES else None
+    # A chunk of history is a person's past; nothing of it is kept, least of all what cannot be understood.
+    kept = len(payload) <= _LARGEST_RAW_BYTES and code != EventCode.HISTORY_SYNC
+    raw = base64.b64encode(payload).decode() if kept else None
     data = {"event_code": code, "reason": mask_phones_in(repr(error))[:200], "raw": raw}
     return Fact("message.unmapped", (str(code), hashlib.sha256(payload).hexdigest()), now, data)

@@ -253,6 +253,9 @@ class Session:
             return self._store
 
     def _change(self, change: Change) -> None:
+        if change.state is SessionState.CONNECTED and not self.incoming.own.canonical and (device := self.device()):
+            # A session that was linked just now began without an account.
+            self.incoming.own = device.party
         if change.state is not None and not self.state.is_over:
             self.state = change.state
             # A disconnect while starting (maintenance) counts too: the library goes on by itself, the next may start.
@@ -267,6 +270,8 @@ class Session:
         self._change(Change("pump_ended", SessionState.PUMP_ENDED, {"reason": reason}))
 
     def _stop(self) -> None:
+        if self.connected and not self.incoming.wait_for_history():
+            logger.warning("a part of the phone's history was announced and has not come")
         self.cut_off()
         if not self.incoming.wait_until_quiet(_QUIET_SECONDS, _DRAIN_SECONDS):
             logger.error("events still come %d s after the disconnect; those left are lost", _DRAIN_SECONDS)

@@ -98,6 +98,7 @@ def test_event_numbers_are_neonizes() -> None:
         EventCode.CLIENT_OUTDATED: n.ClientOutdated,
         EventCode.STREAM_ERROR: n.StreamError,
         EventCode.DISCONNECTED: n.Disconnected,
+        EventCode.HISTORY_SYNC: n.HistorySync,
         EventCode.MESSAGE: n.Message,
         EventCode.RECEIPT: n.Receipt,
         EventCode.IDENTITY_CHANGE: n.IdentityChange,
