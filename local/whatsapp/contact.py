@@ -11,7 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from local.whatsapp import content
+from local.whatsapp import content, history
 from local.whatsapp.accounts import PRIMARY_DEVICE, Account, Device
 from local.whatsapp.binary_xml import Attribute, Node
 from local.whatsapp.clock import epoch_text, now_text
@@ -183,6 +183,22 @@ class Contact:
     def show_typing(self, recipient: Account, state: str) -> None:
         """Show ``composing`` or ``paused`` to a person."""
         self._submit(self.device, Node("chatstate", {"to": recipient.lid_jid}, [Node(state)]))
+
+    def tell_history(self, devices: list[Device], kind: history.ChunkKind) -> int:
+        """Send companions what this phone remembers of its conversations; returns to how many it went.
+
+        The ledger, which is about what people write, does not list it.
+        """
+        message = history.announcement(self._network, self.account, kind)
+        if message is None or not self.online:
+            return 0
+        for device in devices:
+            attrs: dict[str, Attribute] = {
+                "id": new_message_id(), "from": self.device.lid, "type": "text", "t": epoch_text(),
+                "addressing_mode": "lid", "category": "peer",
+            }  # fmt: skip
+            self._network.deliver(device, Node("message", attrs, [self._encrypt(device, message)]))
+        return len(devices)
 
     # Receiving
 

@@ -67,6 +67,8 @@ class Network:
         self.counters = Counters()
         self.faults = Faults()
         self.new_account: Callable[[Account], None] = lambda _account: None
+        self.new_companion: Callable[[Device], None] = lambda _device: None
+        self._without_prekeys: set[Device] = set()
         self._waiting: dict[Flushable, None] = {}
         self._flush_planned = False
         self._errands: deque[Callable[[], None]] = deque()
@@ -146,11 +148,19 @@ class Network:
     def link(self, device: Device) -> None:
         """Link a new companion to its account and tell the account's other companions."""
         self.add_companion(device)
+        self._without_prekeys.add(device)
         self._tell_own_devices(device)
+
+    def is_ready(self, device: Device) -> None:
+        """Note that others can encrypt to a companion; the first time after it was linked, its phone is told."""
+        if device in self._without_prekeys:
+            self._without_prekeys.discard(device)
+            self.before_commit(lambda: self.new_companion(device))
 
     def remove_companion(self, device: Device) -> None:
         """Unlink a companion: its keys and everything waiting for it are gone; the others are told."""
         device.account.devices.pop(device.number, None)
+        self._without_prekeys.discard(device)
         self._tell_own_devices(device)
         device.queue.clear()
         for table in ("device", "prekey", "queue"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.whatsapp import content
+from local.whatsapp import content, history
 from local.whatsapp.control_api import Answer, ApiError, Call, ControlApi
 from local.whatsapp.pairing import Pairing, PairingError, UnknownCodeError
 
@@ -50,6 +50,7 @@ class PhonesApi:
         api.add("POST", "/phones/{number}/typing", self.typing)
         api.add("GET", "/phones/{number}/typing", self.seen_typing)
         api.add("POST", "/phones/{number}/reinstall", self.reinstall)
+        api.add("POST", "/phones/{number}/history", self.history)
         api.add("POST", "/phones/{number}/offline", self.offline)
         api.add("POST", "/phones/{number}/online", self.online)
 
@@ -227,6 +228,18 @@ class PhonesApi:
             raise ApiError(409, "unlink this phone's companions first: setting a phone up anew unlinks them", "number")
         self._contacts[account.number].reinstall(announce=call.flag("announce", default=True))
         return 200, self._described(account)
+
+    def history(self, call: Call) -> Answer:
+        """Have the phone remember conversations; its companions are told now, later ones when they are linked."""
+        contact, listed = self._contact(call), call.body.get("conversations")
+        if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+            raise ApiError(422, "'conversations' must be a list of objects with 'with' and 'days_ago'", "conversations")
+        calls = [Call({}, {}, item) for item in listed]
+        past = [(_digits(one.text("with"), "with"), one.number("days_ago", 0, highest=20_000)) for one in calls]
+        for number, days_ago in past:
+            history.remember(self._network, contact.account, self._registered(number), days_ago)
+        told = contact.tell_history(contact.account.companions, history.ChunkKind.RECENT)
+        return 200, {"remembered": len(past), "companions_told": told}
 
     def offline(self, call: Call) -> Answer:
         """Switch the phone off; what comes waits at the server and no receipts go out."""

@@ -71,6 +71,7 @@ class Prekeys:
         self._network.counters.add("prekeys.uploaded", len(fresh))
         self._network.counters.add("prekeys.uploads")
         self._network.reply_result(device, request)
+        self._network.is_ready(device)
 
     def take_bundle(self, device: Device) -> Bundle:
         """A bundle of this device, with a one-time prekey that nobody else gets."""

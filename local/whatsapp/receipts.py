@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DELIVERED = ("", "inactive")
 READ = ("read", "played", "read-self")
-_OWN = ("sender", "read-self", "peer_msg")
+_OWN = ("sender", "read-self", "peer_msg", "hist_sync")
 
 
 class Receipts:

@@ -12,6 +12,7 @@ from local.whatsapp.connection import Services
 from local.whatsapp.contact import Contact
 from local.whatsapp.control_api import ControlApi
 from local.whatsapp.front_door import Door, HttpConnection
+from local.whatsapp.history import ChunkKind
 from local.whatsapp.lifecycle import Lifecycle
 from local.whatsapp.login import Login
 from local.whatsapp.media import MediaStore
@@ -72,6 +73,7 @@ class Simulator:
     def load(self) -> None:
         """Load the state and give every account its phone."""
         self.network.new_account = self._give_phone
+        self.network.new_companion = self._tell_history
         self.network.load()
         self.network.flush()
 
@@ -95,6 +97,9 @@ class Simulator:
 
     def _give_phone(self, account: Account) -> None:
         self.contacts[account.number] = Contact(account, self.network, self.prekeys, self.submit)
+
+    def _tell_history(self, device: Device) -> None:
+        self.contacts[device.account.number].tell_history([device], ChunkKind.INITIAL_BOOTSTRAP)
 
     def submit(self, device: Device, node: Node) -> None:
         """Handle a stanza of a device as if it had come from a socket."""

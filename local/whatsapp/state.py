@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS sent (
 );
 CREATE INDEX IF NOT EXISTS sent_by_number ON sent (number, sequence);
 CREATE UNIQUE INDEX IF NOT EXISTS sent_by_id ON sent (number, id);
+CREATE TABLE IF NOT EXISTS history (
+    number TEXT NOT NULL, other TEXT NOT NULL, last_at INTEGER NOT NULL, PRIMARY KEY (number, other)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger (
     sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, direction TEXT NOT NULL, sender TEXT NOT NULL,
     recipient TEXT NOT NULL, device INTEGER NOT NULL, accepted_at TEXT, delivered_at TEXT,
