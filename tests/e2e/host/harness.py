@@ -118,6 +118,10 @@ class HostBench:
         await running.notice(kind="session_event", event="connected")
         return running
 
+    def rows(self, kind: str) -> list[JournalRow]:
+        """The entries of that kind in the journals of all hosts."""
+        return [row for running in self._hosts for row in running.rows(kind)]
+
     async def call(self, method: str, path: str, **body: Any) -> Any:
         status, answer = await self.call_whatever(method, path, **body)
         assert status < 300, answer

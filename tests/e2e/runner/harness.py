@@ -1,7 +1,7 @@
 """A runner in this process against an AWS account in this process, with real hosts and the real client.
 
 The hosts never talk to AWS, so only they are processes of their own. What the runner hands to the ingest queue is
-taken off and applied the way the recorder does, as far as channels are concerned.
+taken off and applied the way the recorder does, as far as channels and the phone's history are concerned.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from functions.recorder.entries import read_entry
+from functions.recorder.facts import take_in
 from local.whatsapp.redirect import client_environment
 from recado.aws import clients, settings
 from recado.channels import service as channels
@@ -184,14 +186,16 @@ class Platform:
             for message in answer.get("Messages", []):
                 for plain in json.loads(message["Body"])["entries"]:
                     entry = Entry.from_mapping(plain)
-                    await asyncio.to_thread(_apply, entry)
+                    await asyncio.to_thread(_apply, entry, plain)
                     self.entries.append(entry)
                 handle = message["ReceiptHandle"]
                 await asyncio.to_thread(clients.sqs().delete_message, QueueUrl=queue, ReceiptHandle=handle)
             await asyncio.sleep(0.03)
 
 
-def _apply(entry: Entry) -> None:
+def _apply(entry: Entry, plain: dict[str, Any]) -> None:
+    if entry.kind == "contacts.in_history":
+        assert take_in(*read_entry(plain), SystemClock()).events == []
     if entry.kind != "channel.state":
         return
     data = entry.data
