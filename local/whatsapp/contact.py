@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.whatsapp.jid import Jid
+    from local.whatsapp.media import MediaStore
     from local.whatsapp.network import Network
 
 MAXIMUM_RETRIES = 5
@@ -184,13 +185,13 @@ class Contact:
         """Show ``composing`` or ``paused`` to a person."""
         self._submit(self.device, Node("chatstate", {"to": recipient.lid_jid}, [Node(state)]))
 
-    def tell_history(self, devices: list[Device], kind: history.ChunkKind) -> int:
+    def tell_history(self, devices: list[Device], kind: history.ChunkKind, media: MediaStore) -> int:
         """Send companions what this phone remembers of its conversations; returns to how many it went.
 
         The ledger, which is about what people write, does not list it.
         """
-        message = history.announcement(self._network, self.account, kind)
-        if message is None or not self.online:
+        message = history.announcement(self._network, media, self.account, kind) if devices and self.online else None
+        if message is None:
             return 0
         for device in devices:
             attrs: dict[str, Attribute] = {

@@ -1,8 +1,8 @@
 """A phone's past: with whom it has talked, and the chunk of history that it sends to its companions.
 
 The real phone sends what it remembers after linking, as a peer message that announces a chunk: a zlib-compressed
-``HistorySync``, inside the message itself where it is small. Field numbers are those of the ``waHistorySync``,
-``waWeb`` and ``waE2E`` protobufs that ship with the client.
+``HistorySync``. The first is inside the message itself, later ones are files of the media service. Field numbers are
+those of the ``waHistorySync``, ``waWeb`` and ``waE2E`` protobufs that ship with the client.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from local.whatsapp import content, protobuf
 
 if TYPE_CHECKING:
     from local.whatsapp.accounts import Account
+    from local.whatsapp.media import MediaStore
     from local.whatsapp.network import Network
 
 _HISTORY_SYNC_NOTIFICATION = 5
@@ -38,7 +39,7 @@ def remember(network: Network, account: Account, other: Account, days_ago: float
     )
 
 
-def announcement(network: Network, account: Account, kind: ChunkKind) -> bytes | None:
+def announcement(network: Network, media: MediaStore, account: Account, kind: ChunkKind) -> bytes | None:
     """The message that carries all a phone remembers; ``None`` if it remembers nothing."""
     rows = network.state.query("SELECT other, last_at FROM history WHERE number = ? ORDER BY other", (account.number,))
     chats, pairs = [], []
@@ -49,10 +50,17 @@ def announcement(network: Network, account: Account, kind: ChunkKind) -> bytes |
             pairs.append(protobuf.encode([(1, str(other.jid).encode()), (2, str(other.lid_jid).encode())]))
     if not chats:
         return None
-    chunk = protobuf.encode(
-        [(1, kind), *((2, chat) for chat in chats), (5, 1), (6, 100), *((15, pair) for pair in pairs)]
+    chunk = zlib.compress(
+        protobuf.encode([(1, kind), *((2, chat) for chat in chats), (5, 1), (6, 100), *((15, pair) for pair in pairs)])
     )
-    told = protobuf.encode([(6, kind), (7, 1), (9, 100), (11, zlib.compress(chunk))])
+    said: list[tuple[int, protobuf.FieldValue | None]] = [(6, kind), (7, 1), (9, 100)]
+    if kind is ChunkKind.INITIAL_BOOTSTRAP:
+        said.append((11, chunk))
+    else:
+        file = media.keep(chunk, "History")
+        said += [(1, file.digest), (2, file.length), (3, file.key), (4, file.encrypted_digest)]
+        said.append((5, file.direct_path.encode()))
+    told = protobuf.encode(said)
     return protobuf.encode([(content.PROTOCOL, protobuf.encode([(2, _HISTORY_SYNC_NOTIFICATION), (6, told)]))])
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+
 from local.whatsapp.binary_xml import Node
+from local.whatsapp.signal.session import hkdf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +29,17 @@ def media_connection() -> Node:
     return Node("media_conn", {**attrs}, [Node("host", {"hostname": MEDIA_HOST})])
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What a message says of an encrypted file: where it is, its key, its length and the digests of both forms."""
+
+    direct_path: str
+    key: bytes
+    length: int
+    digest: bytes
+    encrypted_digest: bytes
+
+
 class MediaStore:
     """Encrypted files as clients upload them, on disk in the state directory."""
 
@@ -30,11 +48,31 @@ class MediaStore:
 
     def upload(self, path: str, body: bytes) -> bytes:
         """Store an upload (``/mms/<type>/<token>``) and return the JSON answer."""
-        name = hashlib.sha256(path.rpartition("/")[2].encode()).hexdigest()
+        direct = self._store(hashlib.sha256(path.rpartition("/")[2].encode()).hexdigest(), body)
+        return json.dumps({"url": f"https://{MEDIA_HOST}{direct}", "direct_path": direct}).encode()
+
+    def keep(self, plaintext: bytes, kind: str) -> Reference:
+        """Encrypt a file as a phone does and store it.
+
+        Args:
+            plaintext: the file.
+            kind: WhatsApp's word for what it is, from which its keys are derived, such as ``History``.
+        """
+        key = os.urandom(32)
+        material = hkdf(key, f"WhatsApp {kind} Keys".encode(), 80)
+        iv, cipher_key, mac_key = material[:16], material[16:48], material[48:]
+        padder = PKCS7(128).padder()
+        encryptor = Cipher(algorithms.AES(cipher_key), modes.CBC(iv)).encryptor()
+        ciphertext = encryptor.update(padder.update(plaintext) + padder.finalize()) + encryptor.finalize()
+        body = ciphertext + hmac.digest(mac_key, iv + ciphertext, "sha256")[:10]
+        digest = hashlib.sha256(body)
+        direct = self._store(digest.hexdigest(), body)
+        return Reference(direct, key, len(plaintext), hashlib.sha256(plaintext).digest(), digest.digest())
+
+    def _store(self, name: str, body: bytes) -> str:
         self._directory.mkdir(exist_ok=True)
         (self._directory / name).write_bytes(body)
-        direct = f"{_DOWNLOAD_PREFIX}{name}?ccb=sim"  # the client appends further parameters with "&"
-        return json.dumps({"url": f"https://{MEDIA_HOST}{direct}", "direct_path": direct}).encode()
+        return f"{_DOWNLOAD_PREFIX}{name}?ccb=sim"  # the client appends further parameters with "&"
 
     def download(self, path: str) -> bytes | None:
         """The stored bytes behind a direct path, or ``None``."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from local.whatsapp.accounts import Account
     from local.whatsapp.contact import Contact
     from local.whatsapp.lifecycle import Lifecycle
+    from local.whatsapp.media import MediaStore
     from local.whatsapp.network import Network
     from local.whatsapp.state import Value
 
@@ -27,13 +28,22 @@ class PhonesApi:
         pairing: companions that wait to be linked.
         lifecycle: for phones that leave WhatsApp.
         contacts: the phone of each account, by number; shared with the simulator.
+        media: where phones keep files for their companions.
     """
 
-    def __init__(self, network: Network, pairing: Pairing, lifecycle: Lifecycle, contacts: dict[str, Contact]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        pairing: Pairing,
+        lifecycle: Lifecycle,
+        contacts: dict[str, Contact],
+        media: MediaStore,
+    ) -> None:
         self._lifecycle = lifecycle
         self._network = network
         self._pairing = pairing
         self._contacts = contacts
+        self._media = media
 
     def add_to(self, api: ControlApi) -> None:
         """Add all routes."""
@@ -238,7 +248,7 @@ class PhonesApi:
         past = [(_digits(one.text("with"), "with"), one.number("days_ago", 0, highest=20_000)) for one in calls]
         for number, days_ago in past:
             history.remember(self._network, contact.account, self._registered(number), days_ago)
-        told = contact.tell_history(contact.account.companions, history.ChunkKind.RECENT)
+        told = contact.tell_history(contact.account.companions, history.ChunkKind.RECENT, self._media)
         return 200, {"remembered": len(past), "companions_told": told}
 
     def offline(self, call: Call) -> Answer:

@@ -66,6 +66,7 @@ class Simulator:
         self._stanzas = Stanzas(self.network, self.prekeys, self.login, self.lifecycle)
         self._pairing = Pairing(self.network)
         self.contacts: dict[str, Contact] = {}
+        self._media = MediaStore(options.state / "media")
         self.control_api = self._build_control_api()
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -82,7 +83,7 @@ class Simulator:
         self.load()
         tls = server_tls_context(ensure_tls_files(self._options.state))
         services = Services(self.network, noise_credentials(), self._pairing, self.login, self._stanzas)
-        door = Door(services, tls, MediaStore(self._options.state / "media"), self.control_api)
+        door = Door(services, tls, self._media, self.control_api)
         self._server = await asyncio.get_running_loop().create_server(
             lambda: HttpConnection(door), self._options.host, self._options.port, backlog=_BACKLOG
         )
@@ -90,7 +91,7 @@ class Simulator:
 
     def _build_control_api(self) -> ControlApi:
         api = ControlApi(self.network.flush)
-        phones = PhonesApi(self.network, self._pairing, self.lifecycle, self.contacts)
+        phones = PhonesApi(self.network, self._pairing, self.lifecycle, self.contacts, self._media)
         phones.add_to(api)
         OperationsApi(self.network, self.lifecycle, phones).add_to(api)
         return api
@@ -99,7 +100,7 @@ class Simulator:
         self.contacts[account.number] = Contact(account, self.network, self.prekeys, self.submit)
 
     def _tell_history(self, device: Device) -> None:
-        self.contacts[device.account.number].tell_history([device], ChunkKind.INITIAL_BOOTSTRAP)
+        self.contacts[device.account.number].tell_history([device], ChunkKind.INITIAL_BOOTSTRAP, self._media)
 
     def submit(self, device: Device, node: Node) -> None:
         """Handle a stanza of a device as if it had come from a socket."""

@@ -7,9 +7,11 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from local.whatsapp import protobuf
 from local.whatsapp.content import PROTOCOL
+from local.whatsapp.signal.session import hkdf
 from tests.local.whatsapp.companion import Bench, Companion, play
 
 if TYPE_CHECKING:
@@ -21,14 +23,26 @@ CLINIC, ANA, BIA = "5511988880001", "5511977770001", "5511977770002"
 DAY_S = 86_400
 
 
-def chunk(companion: Companion, node: Node) -> list[tuple[int, protobuf.FieldValue]]:
-    """The fields of the chunk inside a peer message."""
+def announced(companion: Companion, node: Node) -> dict[int, protobuf.FieldValue]:
+    """What a peer message says of a chunk."""
     encrypted, sender = node.child("enc"), node.jid("from")
     assert encrypted is not None
     assert sender is not None
     plain = protobuf.decode(companion.party.decrypt(sender, encrypted.text("type"), encrypted.data()))
-    told = protobuf.decode(protobuf.blob(protobuf.decode(protobuf.blob(plain, PROTOCOL)), 6))
-    return list(protobuf.iterate(zlib.decompress(protobuf.blob(told, 11))))
+    return protobuf.decode(protobuf.blob(protobuf.decode(protobuf.blob(plain, PROTOCOL)), 6))
+
+
+def fields_of(chunk: bytes) -> list[tuple[int, protobuf.FieldValue]]:
+    return list(protobuf.iterate(zlib.decompress(chunk)))
+
+
+def decrypted(path: Path, key: bytes) -> bytes:
+    """A file of the media service, as whoever has its key reads it."""
+    body = path.read_bytes()
+    material = hkdf(key, b"WhatsApp History Keys", 80)
+    decryptor = Cipher(algorithms.AES(material[16:48]), modes.CBC(material[:16])).decryptor()
+    padded = decryptor.update(body[:-10]) + decryptor.finalize()
+    return padded[: -padded[-1]]
 
 
 def peer_messages(companion: Companion) -> list[Node]:
@@ -45,7 +59,7 @@ def test_a_new_companion_is_told_the_phones_history_and_a_linked_one_what_is_add
         assert answer == {"remembered": 1, "companions_told": 0}
         companion = bench.companion(CLINIC)
         (node,) = peer_messages(companion)
-        fields = chunk(companion, node)
+        fields = fields_of(protobuf.blob(announced(companion, node), 11))
         (chat,) = [protobuf.decode(value) for number, value in fields if number == 2 and isinstance(value, bytes)]
         ana = bench.network.directory.dialled(ANA)
         assert ana is not None
@@ -54,7 +68,9 @@ def test_a_new_companion_is_told_the_phones_history_and_a_linked_one_what_is_add
         assert dict(fields)[1] == 0
         past = [{"with": f"+{BIA}"}]
         assert (await bench.post(f"/phones/{CLINIC}/history", conversations=past))["companions_told"] == 1
-        more = chunk(companion, peer_messages(companion)[1])
+        told = announced(companion, peer_messages(companion)[1])
+        name = protobuf.blob(told, 5).decode().partition("?")[0].rpartition("/")[2]
+        more = fields_of(decrypted(tmp_path / "media" / name, protobuf.blob(told, 3)))
         assert [number for number, _ in more].count(2) == 2
         assert dict(more)[1] == 3
         assert await bench.get("/ledger") == await bench.get(f"/phones/{CLINIC}/messages") == []
