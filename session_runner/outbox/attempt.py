@@ -26,6 +26,7 @@ from session_runner.outbox.aftermath import Aftermath
 from session_runner.outbox.insisting import Insisting, LeaseLostError
 from session_runner.outbox.recipients import Address, Recipients, jid_of
 from session_runner.outbox.sending import Verdict, judge
+from session_runner.pausing import pause
 from session_runner.ports import Surroundings
 
 SEND_SECONDS = 90.0
@@ -249,12 +250,3 @@ class Attempts:
 
     def _about(self, row: OutboxRow, **more: object) -> dict[str, object]:
         return {**self._fields, "message_id": row.message_id, "sequence": row.sequence, **more}
-
-
-async def pause(event: asyncio.Event, seconds: float) -> None:
-    """Wait until the event is set, at most so long."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -13,10 +13,11 @@ from recado.kernel.errors import MessageNotFoundError
 from recado.messages.limits import HELD_BY_HOUR, Pace
 from recado.messages.model import AlreadySettled, OutboxRow, SendingElsewhere
 from recado.messages.status import MessageStatus
-from session_runner.outbox.attempt import Attempts, Hold, Line, pause
+from session_runner.outbox.attempt import Attempts, Hold, Line
 from session_runner.outbox.eligibility import Contacts, Holds, LineUp
 from session_runner.outbox.insisting import RETRY_SECONDS, LeaseLostError
 from session_runner.outbox.recipients import Recipients
+from session_runner.pausing import pause
 from session_runner.ports import Surroundings
 
 __all__ = ["LeaseLostError", "Line", "Sender"]

@@ -15,6 +15,7 @@ from aws_lambda_powertools import Logger
 
 from session_runner.blocking import Blocking
 from session_runner.journal.journal import Journal
+from session_runner.pausing import pause
 from session_runner.publishing.ingest import IngestRefusedError
 
 IDLE_SECONDS = 5.0
@@ -151,7 +152,7 @@ class Publisher:
         wait, retry = 0.0, FIRST_RETRY_SECONDS
         while True:
             if wait:
-                await _woken(watched.wake, wait)
+                await pause(watched.wake, wait)
             watched.wake.clear()
             if watched.refused_since is None:
                 watched.refused_since = asyncio.get_running_loop().time()
@@ -212,14 +213,6 @@ class Publisher:
             self._logger.warning("the queue takes nothing, spilled to S3", extra={"rows": count})
             spilling.spilled()
         return True
-
-
-async def _woken(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 def _delete(journal: Journal, path: Path) -> None:

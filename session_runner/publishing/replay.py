@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from recado.kernel.errors import DataErasedError
 from session_runner.blocking import Blocking
+from session_runner.pausing import pause
 from session_runner.publishing.ingest import Ingest
 from session_runner.publishing.spill_format import SpillBrokenError
 from session_runner.publishing.spill_store import SpillStore
@@ -85,7 +86,7 @@ class Replay:
                 wait, retry = IDLE_SECONDS, RETRY_SECONDS[0]
             else:
                 wait, retry = retry, min(retry * 2, RETRY_SECONDS[1])
-            await _woken(self._wake, wait)
+            await pause(self._wake, wait)
             await asyncio.sleep(min(RETRY_SECONDS[0], wait))
 
     async def once(self) -> bool:
@@ -131,11 +132,3 @@ class Replay:
             return False
         self._broken()
         return True
-
-
-async def _woken(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
