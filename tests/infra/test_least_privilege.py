@@ -1,8 +1,6 @@
 """Least privilege: a role may do exactly what its process was seen doing, and what AWS does in its name."""
 
 import copy
-import re
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +8,11 @@ import pytest
 
 from tests.infra.template import Templates
 from tests.infra.test_functions import FUNCTIONS
-from tests.support.aws import ENVIRONMENT
-from tests.support.policies.evaluation import Decision, Request, Statement, decide
-from tests.support.policies.recording import CLINIC_ROLE
+from tests.support.policies.evaluation import Request
 from tests.support.policies.requests import arns
+from tests.support.policies.rights import distinct, needless, refused, translated, unexplained_stars
 from tests.support.policies.suites import recorded_calls
-from tests.support.policies.templates import Function, ResolvedTemplates, Role, Task
+from tests.support.policies.templates import ResolvedTemplates, Role
 from tests.support.policies.unseen import of_calls, of_function
 
 CLINIC_ACCESS = "clinic-access"
@@ -37,21 +34,6 @@ WILDCARDS = {
 def resolved(prod: Templates) -> ResolvedTemplates:
     """The production templates with every reference put in."""
     return ResolvedTemplates(prod.stacks)
-
-
-def translated(requests: Iterable[Request], function: Function | Task) -> Iterator[Request]:
-    """Put the deployed resources into the place of those of the tests, by the settings that name them."""
-    deployed = arns(function.environment)
-    test = arns({**ENVIRONMENT, "RECADO_CLINIC_ROLE_ARN": CLINIC_ROLE})
-    for request in requests:
-        for setting, arn in test.items():
-            rest = request.resource.removeprefix(arn)
-            if rest != request.resource and (not rest or rest.startswith("/")):
-                assert setting in deployed, f"{function.name} uses {setting}, which it is not told"
-                yield replace(request, resource=deployed[setting] + rest)
-                break
-        else:
-            raise AssertionError(f"no setting of ours names {request.resource}")
 
 
 def _needed(name: str, resolved: ResolvedTemplates) -> tuple[Role, list[Request]]:
@@ -78,28 +60,18 @@ def _key_of(resolved: ResolvedTemplates) -> str:
     return arns(resolved.functions()["api"].environment)["RECADO_KMS_KEY_ID"]
 
 
-def distinct(requests: Iterable[Request]) -> list[Request]:
-    return list({repr(request): request for request in requests}.values())
-
-
 @pytest.mark.parametrize("name", ROLES)
 def test_nothing_is_missing(resolved: ResolvedTemplates, name: str) -> None:
     """Everything that the suites were seen doing, and what AWS does in the role's name, is allowed."""
     role, needed = _needed(name, resolved)
-    refused = [request for request in needed if decide(role.statements, request) is not Decision.ALLOWED]
-    assert refused == []
+    assert refused(role.statements, needed) == []
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_removing_any_one_right_would_be_noticed(resolved: ResolvedTemplates, name: str) -> None:
     """Without any single action on any single resource, something that is needed is refused: nothing is too many."""
     role, needed = _needed(name, resolved)
-    needless = [
-        f"{action} on {resource}"
-        for action, resource, statements in with_one_right_less(role.statements)
-        if all(decide(statements, request) is Decision.ALLOWED for request in needed)
-    ]
-    assert needless == []
+    assert needless(role.statements, needed) == []
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -114,8 +86,7 @@ def test_each_partition_pattern_is_needed(resolved: ResolvedTemplates, name: str
                 for one in wanted:
                     changed: Any = copy.deepcopy(list(role.statements))
                     changed[place]["Condition"][operator][key].remove(one)
-                    refused = [request for request in needed if decide(changed, request) is not Decision.ALLOWED]
-                    assert refused, f"{key} {one} is not needed"
+                    assert refused(changed, needed), f"{key} {one} is not needed"
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -128,33 +99,10 @@ def test_no_policy_is_managed_by_others(resolved: ResolvedTemplates, name: str) 
 def test_every_star_has_its_reason(resolved: ResolvedTemplates, name: str) -> None:
     """Stars in actions and resources are on a list."""
     role, _ = _needed(name, resolved)
-    for statement in role.statements:
-        for text in (*listed(statement["Action"]), *listed(statement["Resource"])):
-            if "*" in text:
-                assert [pattern for pattern in WILDCARDS if re.fullmatch(pattern, text)], text
+    assert unexplained_stars(role, WILDCARDS) == []
 
 
 def test_the_functions_do_not_share_a_role(resolved: ResolvedTemplates) -> None:
     """What one may do, no other may do by that."""
     functions = resolved.functions().values()
     assert len({function.role.arn for function in functions}) == len(functions)
-
-
-def with_one_right_less(statements: Iterable[Statement]) -> Iterator[tuple[str, str, list[Statement]]]:
-    """Yield every allowed action and resource with the statements that lack just this pair."""
-    whole = list(statements)
-    for place, statement in enumerate(whole):
-        if statement["Effect"] != "Allow":
-            continue
-        pairs = [(a, r) for a in listed(statement["Action"]) for r in listed(statement["Resource"])]
-        for removed in pairs:
-            rest: list[Mapping[str, Any]] = [
-                {**statement, "Action": action, "Resource": resource}
-                for action, resource in pairs
-                if (action, resource) != removed
-            ]
-            yield (*removed, [*whole[:place], *rest, *whole[place + 1 :]])
-
-
-def listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)

@@ -1,13 +1,11 @@
 """Least privilege of the runner: its role may do what a runner was seen doing, ECS's own what starting it takes."""
 
-import re
-
 import pytest
 
 from tests.infra.template import Templates
-from tests.infra.test_least_privilege import distinct, listed, translated, with_one_right_less
 from tests.support.policies.evaluation import Decision, Request, decide
 from tests.support.policies.requests import arns
+from tests.support.policies.rights import distinct, listed, needless, refused, translated, unexplained_stars
 from tests.support.policies.suites import recorded_calls_of_the_runner
 from tests.support.policies.templates import ResolvedTemplates, Role, Task
 from tests.support.policies.unseen import of_calls, of_execution, of_task
@@ -62,19 +60,14 @@ def _of_own_shard(requests: tuple[Request, ...]) -> list[Request]:
 def test_nothing_is_missing(resolved: ResolvedTemplates, name: str) -> None:
     """Everything that a runner was seen doing, and what AWS does in the role's name, is allowed."""
     role, needed = _needed(name, resolved)
-    assert [request for request in needed if decide(role.statements, request) is not Decision.ALLOWED] == []
+    assert refused(role.statements, needed) == []
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_removing_any_one_right_would_be_noticed(resolved: ResolvedTemplates, name: str) -> None:
     """Without any single action on any single resource, something that is needed is refused: nothing is too many."""
     role, needed = _needed(name, resolved)
-    needless = [
-        f"{action} on {resource}"
-        for action, resource, statements in with_one_right_less(role.statements)
-        if all(decide(statements, request) is Decision.ALLOWED for request in needed)
-    ]
-    assert needless == []
+    assert needless(role.statements, needed) == []
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -82,10 +75,7 @@ def test_every_star_has_its_reason_and_no_policy_is_managed_by_others(resolved: 
     """Stars are on a list; AWS's own policies, which are for everybody, are not used."""
     role, _ = _needed(name, resolved)
     assert role.managed == ()
-    for statement in role.statements:
-        for text in (*listed(statement["Action"]), *listed(statement["Resource"])):
-            if "*" in text:
-                assert [pattern for pattern in WILDCARDS if re.fullmatch(pattern, text)], text
+    assert unexplained_stars(role, WILDCARDS) == []
 
 
 def test_a_runner_reaches_neither_another_shards_commands_nor_what_it_spilled(resolved: ResolvedTemplates) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from recado.kernel.ids import Prefix, new_id
 from tests.infra.template import Templates
-from tests.infra.test_least_privilege import translated
 from tests.support.policies.evaluation import Decision, Request, decide
 from tests.support.policies.recording import Call
+from tests.support.policies.rights import translated
 from tests.support.policies.suites import recorded_calls
 from tests.support.policies.templates import Function, ResolvedTemplates, Role
 
