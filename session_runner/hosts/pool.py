@@ -161,7 +161,7 @@ class HostPool:
     async def place_pairing(self, channel_id: str) -> Seat:
         """Return a disposable host for pairing this channel."""
         async with self._launching[True]:
-            free = [seat for seat in self.seats if seat.pairing and not seat.channels]
+            free = [seat for seat in self.seats if seat.pairing and seat.is_spare and seat.alive]
             seat = free[0] if free else await self._launch(pairing=True)
             seat.channels.add(channel_id)
         self._refill(pairing=True)
@@ -171,6 +171,8 @@ class HostPool:
         """Take the session off its host's books; a disposable host is killed."""
         seat.channels.discard(channel_id)
         if seat.pairing:
+            # Until the process has ended it must not look like one that waits for its first pairing.
+            seat.draining = True
             seat.host.kill()
 
     def drain(self, seat: Seat) -> None:

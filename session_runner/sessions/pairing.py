@@ -64,7 +64,9 @@ class Pairing:
             await incarnation.pair(standing.credentials.database, request.method, request.phone, proxy)
         except HostError as error:
             standing.around.logger.warning("pairing did not start", extra=standing.fields(code=error.code))
-            await self._ended(f"start_{error.code}")
+            # That a host has died is told by the pool, and the pairing begun anew.
+            if error.code != "host_gone":
+                await self._ended(f"start_{error.code}")
 
     async def end(self) -> None:
         """Break off a pairing that is no longer wanted: its host is killed, nothing is kept."""

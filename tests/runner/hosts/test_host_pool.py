@@ -99,6 +99,19 @@ def test_spares_of_both_kinds_are_kept_and_replaced() -> None:
     play(lambda yard: yard.pool(spares=1), scenario)
 
 
+def test_a_host_that_has_paired_is_not_used_for_the_next_pairing() -> None:
+    """It is being killed, and its end is not known yet."""
+
+    async def scenario(yard: Yard, pool: HostPool) -> None:
+        first = await pool.place_pairing("chn_1")
+        pool.leave("chn_1", first)
+        second = await pool.place_pairing("chn_2")
+        assert second is not first
+        assert second.alive
+
+    play(lambda yard: yard.pool(), scenario)
+
+
 def test_the_sessions_of_a_dead_host_are_told_and_its_journal_given_up() -> None:
     async def scenario(yard: Yard, pool: HostPool) -> None:
         seat: Seat = await pool.place("chn_a")

@@ -14,7 +14,7 @@ from recado.channels.proxies import ProxyNotAllowedError
 from recado.kernel.clock import from_text
 from recado.kernel.errors import DataErasedError, NumberInUseError
 from recado.messages.status import MessageStatus
-from session_runner.hosts.errors import HostError
+from session_runner.hosts.errors import HostError, NotSentError
 from session_runner.sessions.convergence import Phase
 from session_runner.sessions.reconnect import Backoff
 from session_runner.sessions.session import Session
@@ -450,6 +450,29 @@ def test_a_pairing_whose_host_dies_is_begun_anew(unpaired: World) -> None:
         session.nudge()
         await until(lambda: len(world.hosts) == 2 and world.hosts[1].asked("pair"), "begun anew")
 
+    play(unpaired, scenario)
+
+
+def test_a_pairing_whose_host_is_dead_before_it_is_asked_is_begun_anew(
+    unpaired: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = FakeHost.request
+
+    async def dying_first(host: FakeHost, kind: str, *, timeout: float | None = None, **payload: Any) -> dict[str, Any]:  # noqa: ASYNC109
+        if host is unpaired.hosts[0]:
+            host.kill()
+            raise NotSentError("host_gone", "the host is not running")
+        return await request(host, kind, timeout=timeout, **payload)
+
+    async def scenario(world: World, session: Session) -> None:
+        await until(lambda: bool(world.hosts) and world.hosts[0].exited.done(), "asked in vain")
+        await until(lambda: session.view.phase is Phase.ABSENT, "noticed")
+        world.clock.advance(10)
+        session.nudge()
+        await until(lambda: len(world.hosts) == 2 and world.hosts[1].asked("pair"), "begun anew")
+        assert C.FAILED not in [fact["state"] for fact in world.facts("channel.state")]
+
+    monkeypatch.setattr(FakeHost, "request", dying_first)
     play(unpaired, scenario)
 
 
